@@ -1,0 +1,109 @@
+"""The error tree: one class per kind of refusal, each with a stable numeric code.
+
+A code never changes meaning once released: fleets report it upstream and tests assert it. The message says what was wrong,
+where, and what to do; it is the only positional argument.
+"""
+
+
+class MulliganError(Exception):
+    """Base of every error this package raises on purpose. ``code`` is stable, ``str()`` is one line."""
+
+    code = 1
+
+
+class FormatError(MulliganError):
+    """Bytes that do not follow their format: bad magic, version, length, checksum or limit."""
+
+    code = 10
+
+
+class SignatureError(MulliganError):
+    """A signature that is missing, malformed, by an unknown key, or false."""
+
+    code = 20
+
+
+class PolicyError(MulliganError):
+    """A well-formed, correctly signed request that this device must refuse. Base of the reasons below."""
+
+    code = 30
+
+
+class WrongBoard(PolicyError):
+    code = 31
+
+
+class Expired(PolicyError):
+    code = 32
+
+
+class Replayed(PolicyError):
+    """A release sequence or an artifact counter below what the device has already confirmed."""
+
+    code = 33
+
+
+class Unmet(PolicyError):
+    """A dependency on another plane that the device does not satisfy."""
+
+    code = 34
+
+
+class Frozen(PolicyError):
+    """A version that failed its trial by its own fault, and is not tried again."""
+
+    code = 35
+
+
+class NoSlot(PolicyError):
+    """No slot pair for the artifact, or the artifact is larger than its slot."""
+
+    code = 36
+
+
+class PatchError(MulliganError):
+    """A patch that is damaged, or that yields something other than it promises."""
+
+    code = 40
+
+
+class WrongBase(PatchError):
+    """A patch against another base than the one in the slot."""
+
+    code = 41
+
+
+class FlashError(MulliganError):
+    """Flash that refused an operation, or that does not hold what was written."""
+
+    code = 50
+
+
+class TransportError(MulliganError):
+    """The network or the server failed; worth another try later."""
+
+    code = 60
+
+
+class ModelError(MulliganError):
+    """A model file that is malformed."""
+
+    code = 70
+
+
+class Unsupported(ModelError):
+    """A well-formed model that needs an op, a type or memory that this engine does not have."""
+
+    code = 71
+
+
+class NotAvailable(MulliganError):
+    """Nothing to serve: no confirmed model of that name, or the feature is not configured."""
+
+    code = 80
+
+
+class HealthError(MulliganError):
+    """A health check that failed. ``args[0]`` says which and by how much."""
+
+    code = 90

@@ -1,0 +1,3 @@
+"""Limits that modules share which are not in memory at the same time."""
+
+MAX_TOKEN = 4000  # characters of a signed manifest: what a hawkBit metadata value holds

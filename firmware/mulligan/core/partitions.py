@@ -1,0 +1,96 @@
+"""The ESP-IDF partition table in its binary form, as it stands in flash at 0x8000.
+
+    row   AA 50 | type u8 | subtype u8 | offset u32 | size u32 | label 16 bytes | flags u32      little-endian, 32 bytes
+    MD5   EB EB | 14 x FF | MD5 of all the rows before it                                        once, after the last row
+    rest  FF up to 0xC00
+
+Source: ESP-IDF 5.x, partition_table/gen_esp32part.py and bootloader_support/src/flash_partitions.c.
+"""
+
+import hashlib
+from collections import namedtuple
+from struct import pack, unpack_from
+
+from mulligan.core.errors import FormatError
+
+TABLE_OFFSET = 0x8000
+TABLE_SIZE = 0xC00
+ROW_SIZE = 32
+ROWS_MAX = TABLE_SIZE // ROW_SIZE - 1  # the MD5 row takes one
+LABEL_MAX = 15
+_FORMAT = "<2sBBII16sI"
+_MAGIC = b"\xaa\x50"
+_MD5_MAGIC = b"\xeb\xeb" + b"\xff" * 14
+
+APP = 0x00
+DATA = 0x01
+FACTORY = 0x00  # subtypes of APP
+OTA_0 = 0x10
+OTA_MAX = 16
+OTADATA = 0x00  # subtypes of DATA
+PHY = 0x01
+NVS = 0x02
+FAT = 0x81
+CUSTOM_MIN = 0x40
+CUSTOM_MAX = 0xFE
+
+ENCRYPTED = 1  # bits of ``flags``
+READONLY = 2
+
+Row = namedtuple("Row", ("type", "subtype", "offset", "size", "label", "flags"))
+
+
+def encode(rows):
+    """The table of ``rows``, TABLE_SIZE bytes. Raises: FormatError for too many rows or a label too long."""
+    if len(rows) > ROWS_MAX:
+        raise FormatError(f"partition table: {len(rows)} rows, at most {ROWS_MAX} fit")
+    data = b"".join([encode_row(row) for row in rows])
+    data += _MD5_MAGIC + hashlib.md5(data).digest()
+    return data + b"\xff" * (TABLE_SIZE - len(data))
+
+
+def encode_row(row):
+    """The 32 bytes of one row. Raises: FormatError for a label that is empty or too long."""
+    label = row.label.encode()
+    if not 0 < len(label) <= LABEL_MAX:
+        raise FormatError(f"partition table: label {row.label!r}: 1 to {LABEL_MAX} bytes are allowed")
+    label += b"\x00" * (16 - len(label))
+    return pack(_FORMAT, _MAGIC, row.type, row.subtype, row.offset, row.size, label, row.flags)
+
+
+def decode_row(data, at=0):
+    """The row at ``data[at:]``. Raises: FormatError for anything but a row."""
+    if len(data) < at + ROW_SIZE:
+        raise FormatError("partition table: ends inside a row")
+    magic, kind, subtype, offset, size, label, flags = unpack_from(_FORMAT, data, at)
+    if magic != _MAGIC:
+        raise FormatError(f"partition table: neither a row nor its end at +{at:#x}")
+    label = label.rstrip(b"\x00")
+    try:
+        return Row(kind, subtype, offset, size, label.decode(), flags)
+    except UnicodeError:
+        raise FormatError(f"partition table: label at +{at:#x} is not UTF-8")
+
+
+def decode(data):
+    """The rows of a table. What follows its end is not looked at.
+
+    Raises: FormatError if there is no table, if its MD5 row is missing (as ESP-IDF's default build does) or does not match.
+    """
+    rows = []
+    for at in range(0, min(len(data), TABLE_SIZE) - ROW_SIZE + 1, ROW_SIZE):
+        if bytes(data[at : at + 16]) == _MD5_MAGIC:
+            if hashlib.md5(bytes(data[:at])).digest() != bytes(data[at + 16 : at + 32]):
+                raise FormatError("partition table: its MD5 does not match its rows")
+            return rows
+        rows.append(decode_row(data, at))
+    raise FormatError("partition table: no MD5 row")
+
+
+def app_slots(rows):
+    """The OTA app rows in slot order: ota_0, ota_1 and so on, as far as they follow on from one another."""
+    found = {row.subtype: row for row in rows if row.type == APP}
+    slots = []
+    while len(slots) < OTA_MAX and OTA_0 + len(slots) in found:
+        slots.append(found[OTA_0 + len(slots)])
+    return slots

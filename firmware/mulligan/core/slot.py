@@ -1,0 +1,105 @@
+"""The model slot image: header, model, golden vectors, labels and op list. Bytes: docs/SPEC.md, "Model slot image"."""
+
+import struct
+from binascii import crc32
+from collections import namedtuple
+
+from .errors import FormatError
+
+MAGIC = b"MSLT"
+VERSION = 1
+HEADER_SIZE = 96
+DOUBLE_ROUNDING = 1  # how the golden outputs were requantised: as TFLite-Micro's reference kernels do
+NO_LABEL = 0xFFFF
+MAX_GOLDEN = 64
+_FORMAT = "<4sBBHIIIIIIIIHH16s24s"  # up to the checksum at 84
+
+# golden: how many vectors, each the input, the expected output and a u16 label; length: of the whole image;
+# arena: bytes of activation memory; labels: NUL-separated; ops: how many builtin op codes (u16) follow the labels.
+Header = namedtuple(
+    "Header",
+    (
+        "rounding", "golden", "length", "arena", "model_at", "model_size", "golden_at", "input_size", "output_size",
+        "labels_at", "labels_size", "ops", "name", "version",
+    ),
+)  # fmt: skip
+
+
+def build(name, version, model, arena, vectors, labels, ops):
+    """The image of ``model`` (the bytes of a .tflite).
+
+    vectors: [(input bytes, expected output bytes, label or None)], all of one shape; labels: [str]; ops: [builtin op code].
+    Raises: FormatError.
+    """
+    if len(vectors) > MAX_GOLDEN or not vectors:
+        raise FormatError("slot image: 1 to {} golden vectors, here are {}".format(MAX_GOLDEN, len(vectors)))
+    input_size, output_size = len(vectors[0][0]), len(vectors[0][1])
+    body = bytes(model) + bytes(-len(model) % 16)
+    golden_at = HEADER_SIZE + len(body)
+    for given, expected, label in vectors:
+        if len(given) != input_size or len(expected) != output_size:
+            raise FormatError("slot image: golden vectors of different sizes")
+        body += bytes(given) + bytes(expected) + struct.pack("<H", NO_LABEL if label is None else label)
+    labels_at = HEADER_SIZE + len(body)
+    text = "\0".join(labels).encode()
+    body += text + b"".join([struct.pack("<H", op) for op in ops])
+    head = bytearray(HEADER_SIZE)
+    struct.pack_into(
+        _FORMAT, head, 0, MAGIC, VERSION, DOUBLE_ROUNDING, len(vectors), HEADER_SIZE + len(body), arena, HEADER_SIZE,
+        len(model), golden_at, input_size, output_size, labels_at, len(text), len(ops), name.encode(), version.encode(),
+    )  # fmt: skip
+    struct.pack_into("<I", head, 84, crc32(memoryview(head)[:84]))
+    return bytes(head) + body
+
+
+def parse(head, size):
+    """The Header at the start of ``head`` (HEADER_SIZE bytes) of an image in a slot of ``size`` bytes. Raises: FormatError."""
+    if len(head) < HEADER_SIZE:
+        raise FormatError("slot image: truncated")
+    fields = struct.unpack_from(_FORMAT, head, 0)
+    if fields[0] != MAGIC or fields[1] != VERSION:
+        raise FormatError("slot image: none here, or of another version")
+    if struct.unpack_from("<I", head, 84)[0] != crc32(bytes(head[:84])):
+        raise FormatError("slot image: header checksum does not match")
+    name, version = (_text(field) for field in fields[14:16])
+    header = Header(*(fields[2:14] + (name, version)))
+    vector = header.input_size + header.output_size + 2
+    sections = (
+        (header.model_at, header.model_size),
+        (header.golden_at, header.golden * vector),
+        (header.labels_at, header.labels_size + 2 * header.ops),
+    )
+    if header.length > size or header.golden > MAX_GOLDEN or header.model_at % 16:
+        raise FormatError("slot image: larger than its slot, or past its limits")
+    for at, length in sections:
+        if at < HEADER_SIZE or at + length > header.length:
+            raise FormatError("slot image: a section outside the image")
+    return header
+
+
+def labels(header, source):
+    """The class names, [str]. ``source``: readinto(offset, buf) over the image."""
+    raw = bytearray(header.labels_size)
+    source.readinto(header.labels_at, raw)
+    return raw.decode().split("\0") if raw else []
+
+
+class Window:
+    """``size`` bytes of ``source`` from ``start`` on, as a source of their own."""
+
+    def __init__(self, source, start, size):
+        self._source = source
+        self._start = start
+        self.size = size
+
+    def readinto(self, offset, buf):
+        if offset < 0 or offset + len(buf) > self.size:
+            raise FormatError("read outside of the section")
+        self._source.readinto(self._start + offset, buf)
+
+
+def _text(field):
+    try:
+        return field.rstrip(b"\0").decode()
+    except (UnicodeError, ValueError):
+        raise FormatError("slot image: a name that is not text")

@@ -1,0 +1,186 @@
+from common import raises
+from mulligan.core.errors import FlashError, FormatError
+from mulligan.core.journal import Journal
+from mulligan.core.manifest import Rules
+from mulligan.core.state import MAX_ENTRIES, MAX_FROZEN, RECORD, Entry, Image, State, decode, encode
+
+SECTOR = 4096
+
+
+class Cut(Exception):
+    pass
+
+
+class Flash:
+    """NOR flash in memory: programming clears bits, erasing sets a sector; can end in the middle of an operation."""
+
+    def __init__(self, sectors):
+        self.size = sectors * SECTOR
+        self.data = bytearray(b"\xff" * self.size)
+        self.operations = self.erases = 0
+        self.cut_at = self.keep = None
+        self.lie = False
+
+    def readinto(self, at, buf):
+        buf[:] = self.data[at : at + len(buf)]
+
+    def program(self, at, buf):
+        for i in range(self._until(len(buf))):
+            assert self.data[at + i] & buf[i] == buf[i], "programmed a bit that was not erased"
+            self.data[at + i] = buf[i]
+        self._cut()
+
+    def erase(self, at):
+        self.erases += 1
+        for i in range(self._until(SECTOR)):
+            self.data[at + i] = 0xFF
+        self._cut()
+
+    def _until(self, length):
+        self.operations += 1
+        if self.lie:
+            return 0
+        return int(length * self.keep) if self.operations == self.cut_at else length
+
+    def _cut(self):
+        if self.operations == self.cut_at:
+            raise Cut
+
+
+def image(counter):
+    return Image(1000 + counter, counter, "1.0.{}".format(counter), bytes([counter % 256]) * 32)
+
+
+def step(journal, counter):
+    """One update: trial, confirm."""
+    state = journal.state
+    if not state.entries:
+        state.entries.append(Entry("model", "digits", 0))
+    state.entries[0].begin(image(counter), counter, Rules(2, 8000, 4000, 8, 60000))
+    journal.commit()
+    journal.mark_start()
+    state.entries[0].confirm()
+    state.sequence = counter
+    journal.commit()
+
+
+def test_a_record_holds_everything():
+    state = State()
+    state.sequence, state.time = 7, 1750000000
+    for pair in range(MAX_ENTRIES):
+        entry = Entry("model", "m" * 14 + str(pair), pair)
+        entry.slot, entry.image, entry.floor = pair & 1, image(pair), 9
+        entry.frozen = [bytes([i]) * 8 for i in range(pair)]
+        state.entries.append(entry)
+    state.entries[1].begin(image(200), 8, Rules(3, 1, 2, 4, 5))
+    record = bytearray(RECORD)
+    encode(state, 12, record)
+    number, copy = decode(record)
+    assert number == 12 and (copy.sequence, copy.time) == (7, 1750000000)
+    for a, b in zip(state.entries, copy.entries):
+        for key in ("plane", "name", "pair", "floor", "slot", "image", "trial", "frozen"):
+            assert getattr(a, key) == getattr(b, key), key
+    assert copy.on_trial().name == state.entries[1].name
+    for at in range(0, RECORD - 12, 5):
+        torn = bytearray(record)
+        torn[at] ^= 1
+        if torn[at : at + 1] != b"\xfe":  # blank space behind the checksum does not count
+            raises(FormatError, decode, torn)
+    state.entries.append(Entry("model", "x", 4))
+    raises(FormatError, encode, state, 1, record)
+
+
+def test_the_last_record_survives_many_updates_and_its_wear_is_stated():
+    flash = Flash(4)
+    for counter in range(1, 60):
+        step(Journal(flash), counter)
+        state = Journal(flash).state
+        assert state.sequence == counter and state.entries[0].image == image(counter)
+        assert state.entries[0].slot == (counter - 1) & 1
+    # Two records an update, four a sector: an erase every second update, spread over all sectors.
+    assert flash.erases == 30, flash.erases
+    before = flash.operations
+    Journal(flash)
+    assert flash.operations == before  # a normal boot writes nothing
+
+
+def test_a_cut_anywhere_leaves_the_old_record_or_the_new():
+    probe = Flash(2)
+    for counter in range(1, 6):
+        step(Journal(probe), counter)
+    total = probe.operations
+    cuts = 0
+    for cut_at in range(1, total + 1):
+        for keep in (0, 0.01, 0.3, 0.5, 0.99, 1):
+            flash = Flash(2)
+            flash.cut_at, flash.keep = cut_at, keep
+            done = 0
+            try:
+                for counter in range(1, 6):
+                    step(Journal(flash), counter)
+                    done = counter
+            except Cut:
+                cuts += 1
+            flash.cut_at = None
+            journal = Journal(flash)
+            entry = journal.state.entries[0] if journal.state.entries else None
+            held = entry.image.counter if entry and entry.image else 0
+            assert held in (done, done + 1), (cut_at, keep, held, done)
+            if entry and entry.trial:
+                assert entry.trial.image.counter == held + 1
+            step(journal, 9)
+            assert Journal(flash).state.entries[0].image == image(9)
+    assert cuts == total * 6
+
+
+def test_attempts_are_counted_without_an_erase():
+    flash = Flash(2)
+    step(Journal(flash), 1)
+    erases = flash.erases
+    for n in range(1, 5):
+        journal = Journal(flash)
+        journal.mark_start()
+        assert (journal.starts(), journal.faults()) == (n, n - 1)
+        Journal(flash).mark_fault()
+        assert (journal.starts(), journal.faults()) == (n, n)
+    assert flash.erases == erases
+    for _ in range(40):
+        journal.mark_start()
+    assert journal.starts() == 32
+
+
+def test_marks_belong_to_one_record():
+    flash = Flash(2)
+    journal = Journal(flash)
+    step(journal, 1)
+    journal.mark_fault()
+    step(journal, 2)
+    assert journal.starts() == journal.faults() == 0
+
+
+def test_flash_that_lies_is_found_and_the_old_record_stands():
+    flash = Flash(2)
+    journal = Journal(flash)
+    step(journal, 1)
+    flash.lie = True
+    journal.state.sequence = 99
+    raises(FlashError, journal.commit)
+    assert journal.state.sequence == 1
+    flash.lie = False
+    step(journal, 2)
+    assert Journal(flash).state.sequence == 2
+
+
+def test_frozen_versions_are_a_short_list():
+    entry = Entry("model", "digits", 0)
+    for counter in range(MAX_FROZEN + 3):
+        entry.begin(image(counter), 1, Rules(1, 1, 1, 1, 1))
+        entry.roll_back(True)
+        assert entry.is_frozen(image(counter).sha256) and len(entry.frozen) <= MAX_FROZEN
+    entry.begin(image(99), 1, Rules(1, 1, 1, 1, 1))
+    entry.roll_back(False)
+    assert not entry.is_frozen(image(99).sha256) and entry.trial is None
+
+
+def test_one_sector_is_not_enough():
+    raises(FormatError, Journal, Flash(1))

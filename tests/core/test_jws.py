@@ -1,0 +1,86 @@
+from hashlib import sha256
+
+from common import raises
+from mulligan.core import base64url, jws, p256
+from mulligan.core.errors import FormatError, MulliganError, SignatureError
+from mulligan.core.limits import MAX_TOKEN
+
+N = p256.N
+PRIVATE = 0x1234567890ABCDEF1234567890ABCDEF
+
+
+def _point(k):
+    return p256._affine(p256._joint(k, p256.G, 0, p256.G))
+
+
+PUBLIC = b"".join([c.to_bytes(32, "big") for c in _point(PRIVATE)])
+
+
+def sign(signed):
+    e = int.from_bytes(sha256(signed).digest(), "big")
+    k = 987654321
+    r = _point(k)[0] % N
+    s = p256._inverse(k, N) * (e + r * PRIVATE) % N
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+def token(header, payload=b"{}"):
+    signed = (base64url.encode(header) + "." + base64url.encode(payload)).encode()
+    return signed + b"." + base64url.encode(sign(signed)).encode()
+
+
+KEYS = {"k1": PUBLIC}
+
+
+def test_round_trip():
+    signed = jws.signing_input("k1", b"payload")
+    assert jws.verify(jws.assemble(signed, sign(signed)), KEYS) == b"payload"
+
+
+def test_headers_that_are_not_exactly_ours():
+    assert jws.verify(token(b'{"kid":"k1","alg":"ES256"}'), KEYS) == b"{}"
+    for header in (
+        b'{"alg":"none","kid":"k1"}', b'{"alg":"HS256","kid":"k1"}', b'{"alg":"ES256"}', b'{"kid":"k1"}',
+        b'{"alg":"ES256","kid":"k2"}', b'{"alg":"ES256","kid":1}', b'{"alg":"ES256","kid":"k1","crit":["b64"],"b64":false}',
+        b'{"alg":"ES256","kid":"k1","jwk":{}}', b'{"alg":"ES256","kid":"k1","x5u":"u"}', b'["ES256"]', b"1",
+        b'{"alg":"es256","kid":"k1"}',
+    ):  # fmt: skip
+        raises(SignatureError, jws.verify, token(header), KEYS)
+    long = b'{"alg":"ES256","kid":"k1","x":"' + b"a" * 200 + b'"}'
+    for header in (b'{"alg":"none","alg":"ES256","kid":"k1"}', b"{", b"", long):
+        raises(FormatError, jws.verify, token(header), KEYS)
+
+
+def test_every_changed_character_is_refused():
+    good = token(b'{"alg":"ES256","kid":"k1"}', b'{"a":1}')
+    step = 11
+    for i in range(0, len(good), step):
+        changed = bytearray(good)
+        changed[i] = 0x41 if changed[i] != 0x41 else 0x42
+        raises(MulliganError, jws.verify, bytes(changed), KEYS)
+    for end in range(0, len(good), step):
+        raises(MulliganError, jws.verify, good[:end], KEYS)
+
+
+def test_shapes_that_are_no_token():
+    good = token(b'{"alg":"ES256","kid":"k1"}')
+    for bad in (b"", b"..", b"...", good + b".x", good + b"=", good.replace(b".", b" "), b"\xff" + good, good + b"\n"):
+        raises(MulliganError, jws.verify, bad, KEYS)
+    raises(FormatError, jws.verify, b"a" * (MAX_TOKEN + 1), KEYS)
+    # A stripped signature, and one taken from another payload.
+    head, payload, _ = good.split(b".")
+    raises(SignatureError, jws.verify, head + b"." + payload + b".", KEYS)
+    raises(SignatureError, jws.verify, head + b"." + base64url.encode(b'{"b":2}').encode() + b"." + good.split(b".")[2], KEYS)
+
+
+def test_a_payload_that_is_too_long_is_not_signed():
+    signed = jws.signing_input("k1", b"x" * 3000)
+    raises(FormatError, jws.assemble, signed, bytes(64))
+
+
+def test_base64url_has_one_spelling():
+    for n in range(5):
+        data = bytes(range(250, 250 + n))
+        assert base64url.decode(base64url.encode(data)) == data
+    for text in ("A", "AB", "A-=", "AA==", "A A", "A\nAA", "+AAA", "/AAA", "AAAAA", "-_é"):
+        raises(FormatError, base64url.decode, text)

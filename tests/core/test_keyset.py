@@ -1,0 +1,33 @@
+from common import raises
+from mulligan.core import keyset, p256
+from mulligan.core.errors import FormatError
+
+
+def public(k):
+    return b"".join([c.to_bytes(32, "big") for c in p256._affine(p256._joint(k, p256.G, 0, p256.G))])
+
+
+KEYS = [public(k) for k in (1, 2, 3)]
+
+
+def test_round_trip():
+    data = keyset.encode(KEYS)
+    assert len(data) <= keyset.MAX_LENGTH
+    assert keyset.decode(data + b"\xff" * 100) == {keyset.key_id(key): key for key in KEYS}
+    assert keyset.decode(keyset.encode([])) == {}
+
+
+def test_damage():
+    data = keyset.encode(KEYS)
+    for at in range(0, len(data), 3):
+        bad = bytearray(data)
+        bad[at] ^= 4
+        raises(FormatError, keyset.decode, bad)
+    for end in range(0, len(data), 7):
+        raises(FormatError, keyset.decode, data[:end])
+    raises(FormatError, keyset.decode, b"\xff" * 4096)
+
+
+def test_what_is_no_key():
+    raises(FormatError, keyset.decode, keyset.encode([bytes(64)]))
+    raises(FormatError, keyset.encode, KEYS * 3)
