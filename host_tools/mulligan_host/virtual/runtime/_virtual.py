@@ -1,0 +1,88 @@
+"""The child's side of the board's protocol, over the socket whose number is the last argument. The table is in protocol.py.
+
+Nothing here allocates but where it says so: littlefs may write from a finaliser, where the heap is locked.
+"""
+
+import sys
+from array import array
+
+READ = 1
+PROGRAM = 2
+ERASE = 3
+ROW = 4
+SLOT = 5
+NEXT = 6
+SET_BOOT = 7
+CONFIRM = 8
+RESET = 9
+CAUSE = 10
+WDT = 11
+RTC_READ = 12
+RTC_WRITE = 13
+ID = 14
+TICKS = 15
+WORK = 16
+IDLE = 17
+REPL = 18
+
+_link = open(int(sys.argv[-1]), "r+b")
+_request = array("I", (0, 0, 0, 0))
+_reply = array("i", (0,))
+_EMPTY = b""
+_NAMES = {
+    -0x1: "ESP_FAIL",
+    -0x102: "ESP_ERR_INVALID_ARG",
+    -0x104: "ESP_ERR_INVALID_SIZE",
+    -0x105: "ESP_ERR_NOT_FOUND",
+    -0x1503: "ESP_ERR_OTA_VALIDATE_FAILED",
+}
+
+
+def call(op, a=0, b=0, data=_EMPTY):
+    """Ask the board; return its value. Raises: OSError as on the chip."""
+    _request[0] = op
+    _request[1] = a
+    _request[2] = b
+    _request[3] = len(data)
+    _write(_request, 16)
+    if data:
+        _write(data, len(data))
+    receive(_reply, 4)
+    value = _reply[0]
+    if value < 0:
+        raise error(value)
+    return value
+
+
+def error(value):
+    """The OSError for a negative value: errno numbers stand for themselves, ESP-IDF's come as ``(-code, name)``."""
+    return OSError(value, _NAMES[value]) if value in _NAMES else OSError(-value)
+
+
+def receive(buffer, size):
+    """Fill ``buffer``, whose bytes are ``size``, with the payload of a reply. Allocates only where the socket is read short."""
+    got = _link.readinto(buffer)
+    while got < size:
+        more = _link.readinto(memoryview(buffer)[got:]) if got else 0
+        if not more:
+            sys.exit()  # the board is gone
+        got += more
+
+
+def stop(op, a=0, b=0):
+    """Make a request that ends the program: wait to be killed."""
+    call(op, a, b)
+
+
+def payload(op, a=0):
+    """The payload of a reply whose value is its length. Allocates it."""
+    buffer = bytearray(call(op, a))
+    if buffer:
+        receive(buffer, len(buffer))
+    return buffer
+
+
+def _write(data, size):
+    sent = _link.write(data)
+    while sent < size:
+        sent += _link.write(memoryview(data)[sent:])
