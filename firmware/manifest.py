@@ -1,0 +1,2 @@
+# For a firmware build that freezes Mulligan: make FROZEN_MANIFEST=…/firmware/manifest.py
+package("mulligan", base_path=".")  # noqa: F821

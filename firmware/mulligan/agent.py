@@ -1,0 +1,144 @@
+"""The agent: polls the release channel, and takes a release from the signature to the confirmed model. One step at a time."""
+
+from binascii import hexlify
+from hashlib import sha256
+
+from .borrow import Borrowed
+from .core.errors import Expired, FlashError, MulliganError, PatchError, TransportError
+from .core.limits import MAX_TOKEN
+from .core.state import Image
+
+PLANES = ("model",)
+_RETRY_MS = 1000  # after a lost link; doubled each time, up to the poll interval
+_YIELD_MS = 0  # what a step returns while there is more to do at once
+
+
+class Agent:
+    """``config``: a board.Config; ``keys``: the Region of the key set; ``versions()``: {plane: version} of what runs."""
+
+    def __init__(self, config, keys, client, journal, slots, serving, trials, system, clock, versions, report):
+        self._config = config
+        self._keys = keys
+        self._client = client
+        self._journal = journal
+        self._slots = slots
+        self._serving = serving
+        self._trials = trials
+        self._system = system
+        self._clock = clock
+        self._versions = versions
+        self._report = report
+        self._settled = None  # digest of the manifest that this device has answered for good
+
+    def steps(self):
+        """An endless generator. Each step gives the milliseconds until the next is due: 0 while there is work.
+
+        The longest a step blocks: one connect and one read of the network (the client's timeout each), or one chunk: decoding,
+        erasing and programming up to 32 KB of flash; or one inference.
+        """
+        if self._journal.state.on_trial():
+            for _ in self._trials.run():
+                yield _YIELD_MS
+        retry_ms = _RETRY_MS
+        while True:
+            try:
+                for _ in self._poll():
+                    yield _YIELD_MS
+                wait_ms, retry_ms = self._config.poll_ms, _RETRY_MS
+            except (TransportError, FlashError, MemoryError) as e:
+                wait_ms = min(retry_ms, self._config.poll_ms)
+                retry_ms *= 2
+                self._report("waiting", ms=wait_ms, reason=e)
+            except MulliganError as e:
+                wait_ms = self._config.poll_ms
+                self._report("refused", code=e.code, reason=e)
+            yield from self._pause(wait_ms)
+
+    def _pause(self, wait_ms):
+        waited_us = 0
+        since = self._clock.ticks_us()
+        while waited_us < wait_ms * 1000:
+            yield wait_ms - waited_us // 1000
+            now = self._clock.ticks_us()
+            waited_us += self._clock.elapsed_us(since)
+            since = now
+
+    def _poll(self):
+        """Take the channel's release if there is a new one. Raises: MulliganError, the running set unchanged."""
+        token = self._read(self._config.url + self._config.channel + ".jws", MAX_TOKEN)
+        digest = sha256(token).digest()
+        if digest == self._settled:
+            return
+        yield
+        try:
+            found = self._judge(token)
+        except (Expired, TransportError):
+            raise  # the clock may yet be set, the index may yet come
+        except MulliganError:
+            self._settled = digest
+            raise
+        del token
+        if found:
+            yield
+            yield from self._install(*found)
+        self._settled = digest
+
+    def _judge(self, token):
+        """(release, artifact, source) to install, or None."""
+        with Borrowed("mulligan.admission") as admission:
+            state = self._journal.state
+            release, artifact = admission.judge(
+                token, self._keys, state, self._config.board, self._clock.now(), self._versions(), PLANES
+            )
+            if artifact is None:
+                return None
+            self._report("found", release=release.release, name=artifact.name, version=artifact.version)
+            entry = self._slots.entry(state, artifact.plane, artifact.name)
+            base = entry.image.sha256 if entry.image else None
+            return release, artifact, admission.source(artifact, base, self._read_blob)
+
+    def _install(self, release, artifact, blob):
+        entry = self._slots.entry(self._journal.state, artifact.plane, artifact.name)
+        with Borrowed("mulligan.install") as install:
+            if blob is not artifact.full:
+                try:
+                    yield from self._fetch(install, artifact, entry, blob)
+                except PatchError as e:
+                    self._report("patch-failed", code=e.code, reason=e)
+                    blob = artifact.full
+            if blob is artifact.full:
+                yield from self._fetch(install, artifact, entry, blob)
+        image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256)
+        self._trials.begin(entry, image, release.sequence, artifact.rules)
+        yield from self._trials.run()
+
+    def _fetch(self, install, artifact, entry, blob):
+        def fetch(start):
+            return self._client.get(self._artifact_url(blob), start, blob.size)
+
+        target, base = self._slots.inactive(entry), self._slots.active(entry)
+        installer = install.Installer(target, base, artifact.size, artifact.sha256, fetch, self._system.sample_heap)
+        yield from installer.run()
+        self._report(
+            "installed",
+            name=artifact.name,
+            version=artifact.version,
+            source="full" if blob is artifact.full else "patch",
+            received=installer.received,
+            size=artifact.size,
+            chunks=installer.chunks,
+            resumed=installer.resumed_at,
+        )
+
+    def _read(self, url, limit):
+        body = self._client.get(url, 0, limit)
+        try:
+            return body.read()
+        finally:
+            body.close()
+
+    def _read_blob(self, blob):
+        return self._read(self._artifact_url(blob), blob.size)
+
+    def _artifact_url(self, blob):
+        return self._config.url + "artifacts/" + hexlify(blob.sha256).decode()

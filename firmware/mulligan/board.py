@@ -1,0 +1,187 @@
+"""The composition root: the only place where ports, policy and the app's side are wired to each other."""
+
+import json
+import sys
+
+from .agent import Agent
+from .core import bootchooser
+from .core.digest import digest_of
+from .core.errors import FormatError, NotAvailable
+from .core.journal import Journal
+from .engines import builtin
+from .port import flash, http, system
+from .serving import Serving
+from .slots import Slots
+from .trial import Trials
+
+CONFIG = "mulligan.json"  # in the root of vfs, beside boot.py
+_DEFAULT_POLL_MS = 60000
+
+
+class Config:
+    """What the device is told once: board, url of the release directory ("" for none), channel, ca (a DER file), poll_ms."""
+
+    def __init__(self, raw):
+        try:
+            doc = json.loads(raw)
+        except ValueError:
+            raise FormatError(CONFIG + ": not JSON")
+        known = {"board": "", "url": "", "channel": "stable", "ca": "", "poll_ms": _DEFAULT_POLL_MS}
+        if not isinstance(doc, dict) or not all(k in known and isinstance(v, type(known[k])) for k, v in doc.items()):
+            raise FormatError(CONFIG + ": only {} are known".format(", ".join(sorted(known))))
+        known.update(doc)
+        if not known["board"]:
+            raise FormatError(CONFIG + ": board is missing")
+        self.board = known["board"]
+        self.url = known["url"]
+        self.channel = known["channel"]
+        self.ca = known["ca"]
+        self.poll_ms = known["poll_ms"]
+
+
+class Device:
+    """This board. Building it is its boot: a failed trial is rolled back, and the confirmed models are put into service."""
+
+    def __init__(self, report):
+        self._report = report
+        self._system = system.System()
+        self._clock = system.Clock()
+        self._journal = Journal(flash.find_one(flash.JOURNAL, "journal"))
+        self._slots = Slots(flash.model_pairs())
+        self.serving = Serving(builtin, self._system.work)
+        self._trials = Trials(self._journal, self._slots, self.serving, self._system, self._clock, report)
+        self._longest_us = 0
+        self._boot()
+        self._config = Config(_read(CONFIG))
+        self._steps = self._agent().steps() if self._config.url else self._idle()
+
+    def step(self):
+        """Do the next bit of work; returns the milliseconds until there is more. Longest blocking call: see Agent.steps()."""
+        if not self._journal.state.on_trial():
+            self._system.feed()  # on trial, only the trial's own progress feeds it
+        started = self._clock.ticks_us()
+        wait_ms = next(self._steps)
+        self._longest_us = max(self._longest_us, self._clock.elapsed_us(started))
+        return wait_ms
+
+    async def run(self):
+        """Step for ever beside the app's other tasks."""
+        import asyncio
+
+        while True:
+            wait_ms = self.step()
+            await asyncio.sleep_ms(wait_ms if self._clock.idle_ms(wait_ms) else 0)
+
+    def status(self):
+        """What the device knows of itself, as plain values."""
+        state = self._journal.state
+        return {
+            "board": self._config.board,
+            "sequence": state.sequence,
+            "heap": self._system.heap,
+            "heap_peak": self._system.heap_peak,
+            "longest_step_us": self._longest_us,
+            "artifacts": [
+                {
+                    "plane": entry.plane,
+                    "name": entry.name,
+                    "version": entry.image.version if entry.image else None,
+                    "slot": entry.slot,
+                    "trial": entry.trial.image.version if entry.trial else None,
+                    "floor": entry.floor,
+                }
+                for entry in state.entries
+            ],
+        }
+
+    def _boot(self):
+        cause = self._system.reset_cause()
+        journal = self._journal
+        entry = journal.state.on_trial()
+        attempts = entry.trial.rules.attempts if entry else 0
+        action, fault = bootchooser.choose(entry is not None, journal.starts(), journal.faults(), attempts, cause)
+        if fault:
+            journal.mark_fault()
+        self._report("boot", cause=cause, action=action.replace(" ", "-"))
+        if action == bootchooser.ROLL_BACK:
+            faults = journal.faults()
+            by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
+            self._trials.roll_back(entry, "{} failed starts, the last by {} reset".format(faults, by), faults > 0)
+        for entry in journal.state.entries:
+            if entry.slot is not None:
+                self._serve(entry)
+        # Not before all of that is done: boot.py's watchdog stands over it.
+        entry = journal.state.on_trial()
+        if entry:
+            self._system.guard(entry.trial.rules.watchdog_ms)
+        else:
+            self._system.release()
+
+    def _serve(self, entry):
+        """Put the confirmed model into service, if its slot still holds it."""
+        region = self._slots.active(entry)
+        if _finish(digest_of(region, entry.image.length)) != entry.image.sha256:
+            self._report("damaged", name=entry.name, version=entry.image.version, slot=entry.slot)
+            entry.slot = entry.image = None
+            self._journal.commit()  # the agent installs anew: what is lost is no longer taken for installed
+            return
+        self.serving.put(entry.name, self.serving.load(region, entry.image)[1])
+        self._report("serving", name=entry.name, version=entry.image.version, slot=entry.slot)
+
+    def _agent(self):
+        keys = flash.find_one(flash.KEYS, "keys")
+        client = http.Client(_read(self._config.ca) if self._config.ca else None)
+        return Agent(
+            self._config, keys, client, self._journal, self._slots, self.serving, self._trials, self._system,
+            self._clock, self._versions, self._report,
+        )  # fmt: skip
+
+    def _versions(self):
+        versions = {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}
+        for entry in self._journal.state.entries:
+            if entry.image:
+                versions[entry.plane] = entry.image.version
+        return versions
+
+    def _idle(self):
+        """Without a URL there is only a trial to finish."""
+        if self._journal.state.on_trial():
+            for _ in self._trials.run():
+                yield 0
+        while True:
+            yield _DEFAULT_POLL_MS
+
+
+def console(event, **facts):
+    """Report as one line on the serial console: ``mulligan: event key=value …``, the reason last."""
+    reason = facts.pop("reason", None)
+    words = ["mulligan:", event] + ["{}={}".format(key, facts[key]) for key in sorted(facts)]
+    print(" ".join(words) + (" reason=" + str(reason) if reason is not None else ""))
+
+
+def _read(path):
+    try:
+        with open(path, "rb") as f:
+            return f.read()
+    except OSError:
+        raise NotAvailable("{} is missing in the root of vfs".format(path))
+
+
+def _finish(generator):
+    """Run a generator to its end; its value."""
+    while True:
+        try:
+            next(generator)
+        except StopIteration as done:
+            return done.value
+
+
+_device = None
+
+
+def device():
+    """The one Device, built at the first call."""
+    global _device
+    if _device is None:
+        _device = Device(console)
+    return _device

@@ -1,0 +1,153 @@
+"""From a patch on a server to a verified artifact in the inactive slot.
+
+Progress is not recorded anywhere: the checksums in the patch's chunk table tell which chunks the slot already holds, so a
+download goes on where a power cut or a lost link stopped it, and costs no flash wear for it.
+"""
+
+from binascii import crc32
+from io import BytesIO
+
+from .core import patch
+from .core.digest import digest_of
+from .core.errors import FlashError, NoSlot, PatchError, WrongBase
+
+_SECTOR = 4096
+_PIECE = 512
+
+
+class Installer:
+    """Writes one artifact into ``target`` (a Region), out of a patch against ``base``.
+
+    base: the active slot's Region, for patches that need one, or None; size, digest: of the artifact, from the manifest.
+    ``fetch(start)`` opens the patch at byte ``start`` (readinto(buf), close()); ``sample`` is called where the heap is fullest.
+    """
+
+    def __init__(self, target, base, size, digest, fetch, sample):
+        if size > target.size:
+            raise NoSlot("{} bytes do not fit into {} of {} bytes".format(size, target.label, target.size))
+        self._target = target
+        self._base = base
+        self._size = size
+        self._digest = digest
+        self._fetch = fetch
+        self._sample = sample
+        self._piece = memoryview(bytearray(_PIECE))
+        self.received = 0  # bytes of the patch that were downloaded
+        self.resumed_at = 0  # chunks that the slot held already
+        self.chunks = 0
+
+    def run(self):
+        """A generator: each step blocks for one chunk, or for reading it back. Ends when the slot holds the artifact, verified.
+
+        Raises: TransportError, PatchError, WrongBase, FlashError. The slot is then incomplete and of no consequence:
+        nothing points to it.
+        """
+        body = self._fetch(0)
+        try:
+            header = self._header(body)
+            self.chunks = len(header.chunks)
+            yield
+            if header.base_size:
+                yield from self._check_base(header)
+            first = yield from self._resume_point(header)
+            self.resumed_at = first
+            if first:
+                body.close()
+                start = patch.HEADER_SIZE + 8 * len(header.chunks) + sum([size for size, _ in header.chunks[:first]])
+                if first < len(header.chunks):
+                    body = self._fetch(start)
+            yield from self._chunks(header, first, body)
+        finally:
+            body.close()
+        yield from self._verify()
+
+    def _header(self, body):
+        head = bytearray(patch.HEADER_SIZE)
+        body.readinto(head)
+        table = bytearray(patch.table_size(head, self._size))
+        body.readinto(table)
+        self.received += len(head) + len(table)
+        header = patch.decode_header(head, table)
+        if header.new_sha256 != self._digest:
+            raise PatchError("patch: yields another artifact than the manifest names")
+        return header
+
+    def _check_base(self, header):
+        """The base is hashed from flash before anything is erased."""
+        if self._base is None or header.base_size > self._base.size:
+            raise WrongBase("patch: needs a base, and there is none")
+        digest = yield from digest_of(self._base, header.base_size)
+        if digest != header.base_sha256:
+            raise WrongBase("patch: against another base than the one in " + self._base.label)
+
+    def _resume_point(self, header):
+        """The first chunk that the slot does not hold."""
+        for index, (_, expected) in enumerate(header.chunks):
+            at = index << header.chunk_bits
+            left = patch.chunk_length(header, index)
+            crc = 0
+            while left:
+                piece = self._piece[: min(left, _PIECE)]
+                self._target.readinto(at, piece)
+                crc = crc32(piece, crc)
+                at += len(piece)
+                left -= len(piece)
+            if crc != expected:
+                return index
+            yield
+        return len(header.chunks)
+
+    def _chunks(self, header, first, body):
+        """Fetch, decode and write the chunks from ``first`` on, one a step."""
+        decoder = patch.Decoder(header, self._base)
+        stream = BytesIO(max([size for size, _ in header.chunks]))
+        for index in range(first, len(header.chunks)):
+            stream.seek(0)
+            left = header.chunks[index][0]
+            while left:
+                piece = self._piece[: min(left, _PIECE)]
+                body.readinto(piece)
+                stream.write(piece)
+                left -= len(piece)
+                self.received += len(piece)
+            stream.seek(0)
+            writer = _Writer(self._target, index << header.chunk_bits)
+            self._sample()
+            decoder.chunk(index, stream, writer.write)
+            writer.flush()
+            yield
+
+    def _verify(self):
+        """What counts is what flash holds, not what was sent there."""
+        digest = yield from digest_of(self._target, self._size)
+        if digest != self._digest:
+            # Chunks that only looked right by their checksum must not be trusted again: spoil the first.
+            self._target.erase(0)
+            raise FlashError("{} does not hold what was written".format(self._target.label))
+
+
+class _Writer:
+    """Collects what a chunk yields into sectors; erases and programs each when it is full."""
+
+    def __init__(self, target, at):
+        self._target = target
+        self._at = at
+        self._sector = memoryview(bytearray(_SECTOR))
+        self._fill = 0
+
+    def write(self, data):
+        at = 0
+        while at < len(data):
+            count = min(len(data) - at, _SECTOR - self._fill)
+            self._sector[self._fill : self._fill + count] = data[at : at + count]
+            self._fill += count
+            at += count
+            if self._fill == _SECTOR:
+                self.flush()
+
+    def flush(self):
+        if self._fill:
+            self._target.erase(self._at)  # cut: an inactive slot with a torn sector, found by the chunk's checksum
+            self._target.program(self._at, self._sector[: self._fill])  # cut: the same
+            self._at += self._fill
+            self._fill = 0

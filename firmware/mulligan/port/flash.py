@@ -1,0 +1,78 @@
+"""Flash as policy code sees it: regions over esp32.Partition."""
+
+from esp32 import Partition
+
+from ..core.errors import FlashError, NoSlot
+
+TYPE = 0x40  # our partitions in the table: a custom type of ESP-IDF
+JOURNAL = 0x00
+KEYS = 0x01
+MODEL = 0x10  # the subtype of the first pair of model slots; the next pair has the next
+SECTOR = 4096
+
+
+class Region:
+    """A partition: ``size`` and ``label``; offsets and lengths in bytes.
+
+    Each method raises FlashError where the flash refuses, and for a range outside of the partition.
+    """
+
+    def __init__(self, partition):
+        self._partition = partition
+        _, _, _, self.size, self.label, _ = partition.info()
+
+    def readinto(self, offset, buf):
+        """Fill ``buf`` from ``offset`` on."""
+        self._check(offset, len(buf))
+        try:
+            self._partition.readblocks(offset // SECTOR, buf, offset % SECTOR)
+        except OSError as e:
+            self._fail("read", offset, e)
+
+    def program(self, offset, buf):
+        """Write ``buf`` into flash that was erased before: bits only go from 1 to 0."""
+        self._check(offset, len(buf))
+        try:
+            self._partition.writeblocks(offset // SECTOR, buf, offset % SECTOR)
+        except OSError as e:
+            self._fail("write", offset, e)
+
+    def erase(self, offset):
+        """Erase the sector at ``offset``."""
+        self._check(offset, SECTOR)
+        try:
+            self._partition.ioctl(6, offset // SECTOR)
+        except OSError as e:
+            self._fail("erase", offset, e)
+
+    def _check(self, offset, length):
+        if offset < 0 or offset + length > self.size:
+            raise FlashError("{}: {} bytes at {} are outside of the partition".format(self.label, length, hex(offset)))
+
+    def _fail(self, what, offset, error):
+        raise FlashError("{}: {} at {} failed: {}".format(self.label, what, hex(offset), error))
+
+
+def find(subtype):
+    """The Regions of our partitions of ``subtype``, by address; empty where the table has none."""
+    found = sorted(Partition.find(TYPE, subtype=subtype),  # type: ignore[call-arg]
+        key=lambda p: p.info()[2])
+    return [Region(partition) for partition in found]
+
+
+def find_one(subtype, name):
+    """The one Region of ``subtype``. Raises: NoSlot naming what is missing."""
+    found = find(subtype)
+    if len(found) != 1:
+        raise NoSlot("the partition table has no {} partition: flash a layout of Mulligan's".format(name))
+    return found[0]
+
+
+def model_pairs():
+    """The slot pairs for models: [(Region, Region)]."""
+    pairs = []
+    while True:
+        pair = find(MODEL + len(pairs))
+        if len(pair) != 2:
+            return pairs
+        pairs.append(tuple(pair))

@@ -1,0 +1,105 @@
+"""Trials: a version runs under health checks and the watchdog, and is confirmed or rolled back.
+
+The confirmed version stays in service all the while; the app gets the new one only once it has passed.
+"""
+
+from . import health
+from .core.errors import FlashError, HealthError
+
+
+class Trials:
+    """Begins, runs and ends trials. ``report(event, **facts)`` is told of each turn."""
+
+    def __init__(self, journal, slots, serving, system, clock, report):
+        self._journal = journal
+        self._slots = slots
+        self._serving = serving
+        self._system = system
+        self._clock = clock
+        self._report = report
+        self._elapsed_us = 0
+        self._since = 0
+
+    def begin(self, entry, image, sequence, rules):
+        """Activate ``image``, which the inactive slot of ``entry`` holds, verified: on trial from this record on."""
+        entry.begin(image, sequence, rules)
+        self._journal.commit()  # cut before: the old set; after: a trial that the next boot finds
+        self._report("activated", name=entry.name, version=image.version, slot=entry.trial.slot)
+
+    def run(self):
+        """A generator: one attempt at the trial that the journal has, to its end. Each step runs one golden vector."""
+        entry = self._journal.state.on_trial()
+        trial = entry.trial
+        self._journal.mark_start()  # counted before it is used: a hang in what follows is found at the next boot
+        self._system.guard(trial.rules.watchdog_ms)
+        self._elapsed_us = 0
+        self._since = self._clock.ticks_us()
+        try:
+            header, candidate = self._serving.load(self._slots.tried(entry), trial.image)
+            self._system.sample_heap()
+            result = yield from self._watched(trial, self._checks(header, candidate, entry))
+            self._report(
+                "healthy",
+                name=entry.name,
+                version=trial.image.version,
+                correct="{}/{}".format(result.correct, result.total),
+                p90_us=result.p90_us(),
+            )
+            while self._serving.busy(entry.name):
+                yield
+                self._progress(trial)
+        except FlashError as e:
+            self.roll_back(entry, e, False)  # the flash is at fault, not the version
+        except Exception as e:  # whatever a version on trial raises counts against it, and must not stop the updater
+            self.roll_back(entry, e, True)
+        else:
+            self._confirm(entry, candidate)
+
+    def roll_back(self, entry, reason, freeze):
+        """End the trial: the confirmed version stays. ``freeze`` where the version itself was at fault."""
+        version = entry.trial.image.version
+        entry.roll_back(freeze)
+        self._journal.commit()  # cut before: one more attempt, or this again; after: done
+        self._system.release()
+        self._report(
+            "rolled-back", name=entry.name, version=version, ms=self._elapsed_us // 1000, reason=_describe(reason)
+        )
+
+    def _confirm(self, entry, candidate):
+        state = self._journal.state
+        state.sequence = max(state.sequence, entry.trial.sequence)
+        state.time = max(state.time, self._clock.now() or 0)
+        entry.confirm()
+        self._journal.commit()  # cut before: the trial runs again; after: the new set
+        self._serving.put(entry.name, candidate)
+        self._system.release()
+        self._report("confirmed", name=entry.name, version=entry.image.version, ms=self._elapsed_us // 1000)
+
+    def _checks(self, header, candidate, entry):
+        image = self._slots.tried(entry)
+        return health.check(candidate.engine, header, image, entry.trial.rules, self._clock)
+
+    def _watched(self, trial, checks):
+        """Pass on the steps of ``checks``; only their progress feeds the watchdog, and the deadline stands over all."""
+        while True:
+            try:
+                next(checks)
+            except StopIteration as done:
+                self._progress(trial)
+                return done.value
+            self._progress(trial)
+            yield
+            self._progress(trial)
+
+    def _progress(self, trial):
+        now = self._clock.ticks_us()
+        self._elapsed_us += self._clock.elapsed_us(self._since)
+        self._since = now
+        self._system.feed()
+        if self._elapsed_us > trial.rules.deadline_ms * 1000:
+            raise HealthError("no verdict within {} ms".format(trial.rules.deadline_ms))
+
+
+def _describe(reason):
+    text = str(reason)
+    return text if isinstance(reason, HealthError) or not isinstance(reason, Exception) else type(reason).__name__ + ": " + text
