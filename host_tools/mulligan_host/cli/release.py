@@ -1,0 +1,99 @@
+"""``mulligan release``: build, sign, verify, show."""
+
+import json
+from pathlib import Path
+
+import rich_click as click
+
+from mulligan.core import keyset, manifest
+from mulligan_host import files
+from mulligan_host import keys as signing
+from mulligan_host import release as releases
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_DIRECTORY = click.option(
+    "--dir", "directory", required=True, type=click.Path(path_type=Path, file_okay=False), help="The release directory."
+)
+_CHANNEL = click.option("--channel", default="stable", show_default=True)
+
+
+@click.group()
+def release() -> None:
+    """Build, sign, verify and show releases."""
+
+
+@release.command()
+@_DIRECTORY
+@click.argument("image", type=_FILE)
+@click.option("--board", "boards", multiple=True, required=True, help="A board it is for; repeat for more.")
+@click.option("--correct", required=True, type=int, help="Golden vectors that must get their label.")
+@click.option("--latency-us", default=0, help="The most that 9 of 10 inferences may take; 0: no limit.")
+@click.option("--attempts", default=2, show_default=True, help="Failed starts that end the trial.")
+@click.option("--deadline-ms", default=10000, show_default=True, help="How long one attempt may take.")
+@click.option("--watchdog-ms", default=8000, show_default=True, help="How long one attempt may show no progress.")
+@click.option("--boot-ms", default=3000, show_default=True, help="The longest boot of these boards.")
+@click.option("--days", default=365, show_default=True, help="How long it may be installed.")
+@click.option("--requires", multiple=True, metavar="PLANE=VERSION", help="Lowest version of another plane.")
+@click.option("--release", "version", help="Version of the release; else the model's.")
+def build(
+    directory: Path, image: Path, boards: tuple[str, ...], correct: int, latency_us: int, attempts: int, deadline_ms: int,
+    watchdog_ms: int, boot_ms: int, days: int, requires: tuple[str, ...], version: str | None,
+) -> None:  # fmt: skip
+    """Build a release of the slot IMAGE, with patches from the versions before it."""
+    needed = {}
+    for item in requires:
+        plane, equals, lowest = item.partition("=")
+        if not equals:
+            raise click.UsageError(f"--requires {item}: write PLANE=VERSION")
+        needed[plane] = lowest
+    health = releases.Health(correct, latency_us, attempts, deadline_ms, watchdog_ms)
+    order = releases.Order(files.read(image), list(boards), health, version, days, boot_ms, needed)
+    built = releases.Directory(directory).build(order)
+    _print(built)
+    click.echo(f"sign it with: mulligan release sign --dir {directory} {built.release} --key KEY")
+
+
+@release.command()
+@_DIRECTORY
+@click.argument("version")
+@click.option("--key", required=True, type=_FILE, help="The private key.")
+@click.option("--passphrase", envvar="MULLIGAN_PASSPHRASE")
+@_CHANNEL
+def sign(directory: Path, version: str, key: Path, passphrase: str | None, channel: str) -> None:
+    """Sign release VERSION and publish it on a channel."""
+    signer = signing.load_signer(key, passphrase)
+    path = releases.Directory(directory).sign(version, signer, channel)
+    click.echo(f"{path}  {path.stat().st_size} bytes, kid {signer.kid}")
+
+
+@release.command()
+@_DIRECTORY
+@click.option("--key", "public", required=True, type=_FILE, help="The public key.")
+@_CHANNEL
+def verify(directory: Path, public: Path, channel: str) -> None:
+    """Check a channel as a device would, and that each source yields its artifact."""
+    key = signing.load_public(public)
+    verified = releases.Directory(directory).verify(channel, {keyset.key_id(key): key})
+    click.echo(f"release {verified.release}: signature, manifest and all sources are right")
+
+
+@release.command()
+@_DIRECTORY
+@click.option("--json", "as_json", is_flag=True, help="Print the payloads as a JSON list.")
+def show(directory: Path, as_json: bool) -> None:
+    """Show the releases of a directory."""
+    source = releases.Directory(directory)
+    found = source.releases()
+    if as_json:
+        click.echo(json.dumps([json.loads(source.payload(r.release)) for r in found], indent=2))
+        return
+    for built in found:
+        _print(built)
+
+
+def _print(built: manifest.Manifest) -> None:
+    click.echo(f"release {built.release}  sequence {built.sequence}, for {', '.join(built.boards)}")
+    for a in built.artifacts:
+        patches = f", patch index {a.patches.size}" if a.patches else ""
+        click.echo(f"  {a.plane}/{a.name} {a.version}  {a.size} bytes, full {a.full.size}{patches}")
+        click.echo(f"  back on a good version within {manifest.bound_ms(built.boot_ms, a.rules)} ms of activation")

@@ -1,0 +1,37 @@
+"""Files that are whole or not there: written beside their name, then renamed."""
+
+import os
+import tempfile
+from pathlib import Path
+
+from mulligan_host.errors import HostError
+
+
+def write(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
+    """Write ``data`` to ``path`` so that a full disk or a kill leaves the old file, or none, never half of the new one.
+
+    Raises: HostError if ``path`` is there and ``replace`` is false; OSError naming ``path``.
+    """
+    if not replace and path.exists():
+        raise HostError(f"{path}: is there already; move it away first")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        Path(name).chmod(mode)
+        Path(name).replace(path)
+    except OSError as e:
+        e.filename = str(path)
+        raise
+    finally:
+        Path(name).unlink(missing_ok=True)
+
+
+def read(path: Path, limit: int = 1 << 26) -> bytes:
+    """Return what ``path`` holds. Raises: HostError over ``limit`` bytes; OSError."""
+    if path.is_file() and path.stat().st_size > limit:
+        raise HostError(f"{path}: {path.stat().st_size} bytes, at most {limit} make sense here: is it the right file?")
+    return path.read_bytes()

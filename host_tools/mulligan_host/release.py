@@ -1,0 +1,191 @@
+"""Releases: a static directory that any web server can serve.
+
+    artifacts/HEX          patches and patch indexes, by their SHA-256
+    releases/VERSION.json  the payload that a signature covers
+    CHANNEL.jws            the manifest that devices of the channel poll
+
+Everything a manifest names is in place before the manifest is, so a device never sees half a release.
+"""
+
+import json
+import time
+from dataclasses import dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from mulligan.core import base64url, jws, limits, manifest, semver, slot, state
+from mulligan.core.errors import FormatError, MulliganError
+from mulligan_host import delta, files
+from mulligan_host.errors import HostError
+from mulligan_host.keys import Signer
+
+_BASES = 3  # how many earlier versions of an artifact get a patch of their own
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a device judges the trial; see mulligan.core.manifest.Rules."""
+
+    correct: int
+    latency_us: int = 0
+    attempts: int = 2
+    deadline_ms: int = 10000
+    watchdog_ms: int = 8000
+
+
+@dataclass(frozen=True)
+class Order:
+    """What a release is to be: a model slot image, for which boards, judged how, and until when it may be installed."""
+
+    image: bytes
+    boards: list[str]
+    health: Health
+    version: str | None = None
+    days: int = 365
+    boot_ms: int = 3000
+    requires: dict[str, str] = field(default_factory=dict)
+
+
+class Directory:
+    """The release directory at ``path``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def build(self, order: Order) -> manifest.Manifest:
+        """Write the artifacts and the payload of a new release, one sequence above the last. Unsigned, so no device sees it.
+
+        Raises: FormatError, HostError, OSError.
+        """
+        header = slot.parse(order.image, len(order.image))
+        if header.length != len(order.image):
+            raise FormatError(f"slot image: {len(order.image)} bytes, its header says {header.length}")
+        version = order.version or header.version
+        earlier = self.releases()
+        if any(r.release == version for r in earlier):
+            raise HostError(f"{self.path}: release {version} is there already: releases never change")
+        sequence = max((r.sequence for r in earlier), default=0) + 1
+        health = {key: getattr(order.health, key) for key in state.Rules._fields}
+        if not 0 <= order.health.correct <= header.golden:
+            raise HostError(f"{order.health.correct} correct golden vectors asked for, the image has {header.golden}")
+        now = int(time.time())
+        artifact: dict[str, Any] = {
+            "plane": "model",
+            "name": header.name,
+            "version": header.version,
+            "counter": sequence,
+            "size": len(order.image),
+            "sha256": base64url.encode(sha256(order.image).digest()),
+            "full": self._store(delta.make(b"", order.image)),
+            "requires": order.requires,
+            "health": health,
+        }
+        patches = self._patches(order.image, header.name, earlier)
+        if patches:
+            artifact["patches"] = self._store(_canonical(patches))
+        payload = {
+            "mulligan": manifest.VERSION,
+            "release": version,
+            "sequence": sequence,
+            "issued": now,
+            "expires": now + 86400 * order.days,
+            "boards": order.boards,
+            "boot_ms": order.boot_ms,
+            "artifacts": [artifact],
+        }
+        raw = _canonical(payload)
+        built: manifest.Manifest = manifest.parse(raw)
+        files.write(self._payload(version), raw)
+        return built
+
+    def sign(self, release: str, signer: Signer, channel: str = "stable") -> Path:
+        """Sign a built release and publish it on ``channel``. Raises: HostError, FormatError, OSError."""
+        token = signer.sign(self.payload(release))
+        path = self.channel(channel)
+        files.write(path, token)
+        return path
+
+    def verify(self, channel: str, keys: dict[str, bytes]) -> manifest.Manifest:
+        """Check what a device would: signature, format, and that each source is there and yields the artifact.
+
+        Raises: MulliganError, OSError.
+        """
+        verified: manifest.Manifest = manifest.parse(jws.verify(files.read(self.channel(channel), limits.MAX_TOKEN), keys))
+        for artifact in verified.artifacts:
+            new = self._new(artifact)
+            for item in manifest.parse_index(self._artifact(artifact.patches)) if artifact.patches else []:
+                base = self._image(item.base)
+                if delta.apply(base, self._artifact(item)) != new:
+                    raise FormatError(f"{artifact.name}: the patch against {item.base.hex()[:12]} yields something else")
+        return verified
+
+    def payload(self, release: str) -> bytes:
+        """Return the payload of a built release. Raises: HostError."""
+        path = self._payload(release)
+        if not path.is_file():
+            known = ", ".join(r.release for r in self.releases()) or "none"
+            raise HostError(f"{self.path}: no release {release} (there are: {known}); build it first")
+        return files.read(path)
+
+    def channel(self, channel: str) -> Path:
+        """Return where the manifest of ``channel`` is."""
+        if not channel.isidentifier():
+            raise HostError(f"channel {channel!r}: letters, digits and _ only")
+        return self.path / f"{channel}.jws"
+
+    def releases(self) -> list[manifest.Manifest]:
+        """Return the built releases by sequence. Raises: FormatError naming the file that is not one."""
+        found = []
+        for path in (self.path / "releases").glob("*.json"):
+            try:
+                found.append(manifest.parse(files.read(path)))
+            except MulliganError as e:
+                raise FormatError(f"{path}: {e}") from e
+        return sorted(found, key=lambda r: r.sequence)
+
+    def _patches(self, image: bytes, name: str, earlier: list[manifest.Manifest]) -> list[dict[str, Any]]:
+        """Make patches from the last versions of the artifact, and keep those that are smaller than the full one."""
+        digests = [a.sha256 for r in earlier for a in r.artifacts if (a.plane, a.name) == ("model", name)]
+        digests = list(dict.fromkeys(reversed(digests)))
+        full = len(delta.make(b"", image))
+        entries = []
+        for digest in digests[:_BASES]:
+            patch = delta.make(self._image(digest), image)
+            if len(patch) < full and digest != sha256(image).digest():
+                entries.append({"base": base64url.encode(digest), **self._store(patch)})
+        return entries
+
+    def _image(self, digest: bytes) -> bytes:
+        """Return the artifact of an earlier release."""
+        for release in self.releases():
+            for artifact in release.artifacts:
+                if artifact.sha256 == digest:
+                    return self._new(artifact)
+        raise HostError(f"{self.path}: no release holds the artifact {digest.hex()[:12]}")
+
+    def _new(self, artifact: manifest.Artifact) -> bytes:
+        new = delta.apply(b"", self._artifact(artifact.full))
+        if len(new) != artifact.size or sha256(new).digest() != artifact.sha256:
+            raise FormatError(f"{artifact.name} {artifact.version}: the full source yields something else")
+        return new
+
+    def _store(self, data: bytes) -> dict[str, Any]:
+        digest = sha256(data).digest()
+        files.write(self.path / "artifacts" / digest.hex(), data)
+        return {"size": len(data), "sha256": base64url.encode(digest)}
+
+    def _artifact(self, blob: manifest.Blob | manifest.Patch) -> bytes:
+        path = self.path / "artifacts" / blob.sha256.hex()
+        data = files.read(path)
+        if len(data) != blob.size or sha256(data).digest() != blob.sha256:
+            raise FormatError(f"{path}: not the bytes that its name promises; copy it again from where it was built")
+        return data
+
+    def _payload(self, release: str) -> Path:
+        semver.parse(release)
+        return self.path / "releases" / f"{release}.json"
+
+
+def _canonical(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
