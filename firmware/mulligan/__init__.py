@@ -11,6 +11,14 @@ __version__ = "0.1.0"
 
 
 def _device():
+    import gc
+
+    # Without it the collector only runs when the heap is full, and what stays is then scattered all over it.
+    if gc.threshold() < 0:
+        gc.threshold(4096)
+    from .borrow import settle
+
+    settle()
     from .board import device
 
     return device()

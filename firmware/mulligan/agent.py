@@ -2,13 +2,15 @@
 
 from binascii import hexlify
 from hashlib import sha256
+from io import BytesIO
 
-from .borrow import Borrowed
+from .borrow import ADMISSION, INSTALL, Borrowed
 from .core.errors import Expired, FlashError, MulliganError, PatchError, TransportError
 from .core.limits import MAX_TOKEN
 from .core.state import Image
 
 PLANES = ("model",)
+_STREAM = 4608  # bytes: a chunk of one sector at its largest in a patch; larger chunks make it grow
 _RETRY_MS = 1000  # after a lost link; doubled each time, up to the poll interval
 _YIELD_MS = 0  # what a step returns while there is more to do at once
 
@@ -33,22 +35,25 @@ class Agent:
     def steps(self):
         """An endless generator. Each step gives the milliseconds until the next is due: 0 while there is work.
 
-        The longest a step blocks: one connect and one read of the network (the client's timeout each), or one chunk: decoding,
-        erasing and programming up to 32 KB of flash; or one inference.
+        The longest a step blocks: one connect, one head of an answer and one read (the client's timeout each); or one chunk:
+        decoding, erasing and programming up to 32 KB of flash; or one inference.
         """
-        if self._journal.state.on_trial():
-            for _ in self._trials.run():
-                yield _YIELD_MS
         retry_ms = _RETRY_MS
         while True:
             try:
+                # A trial that the journal holds comes first, and so one that a poll has just begun is run at once.
+                while self._journal.state.on_trial():
+                    for _ in self._trials.run():
+                        yield _YIELD_MS
                 for _ in self._poll():
                     yield _YIELD_MS
+                if self._journal.state.on_trial():
+                    continue
                 wait_ms, retry_ms = self._config.poll_ms, _RETRY_MS
             except (TransportError, FlashError, MemoryError) as e:
                 wait_ms = min(retry_ms, self._config.poll_ms)
                 retry_ms *= 2
-                self._report("waiting", ms=wait_ms, reason=e)
+                self._report("waiting", code=getattr(e, "code", 0), ms=wait_ms, reason=e)
             except MulliganError as e:
                 wait_ms = self._config.poll_ms
                 self._report("refused", code=e.code, reason=e)
@@ -85,7 +90,7 @@ class Agent:
 
     def _judge(self, token):
         """(release, artifact, source) to install, or None."""
-        with Borrowed("mulligan.admission") as admission:
+        with Borrowed(ADMISSION) as admission:
             state = self._journal.state
             release, artifact = admission.judge(
                 token, self._keys, state, self._config.board, self._clock.now(), self._versions(), PLANES
@@ -99,25 +104,27 @@ class Agent:
 
     def _install(self, release, artifact, blob):
         entry = self._slots.entry(self._journal.state, artifact.plane, artifact.name)
-        with Borrowed("mulligan.install") as install:
+        stream = BytesIO(_STREAM)  # before the module comes in, while there is a large enough piece of heap
+        with Borrowed(INSTALL) as install:
             if blob is not artifact.full:
                 try:
-                    yield from self._fetch(install, artifact, entry, blob)
+                    yield from self._fetch(install, stream, artifact, entry, blob)
                 except PatchError as e:
                     self._report("patch-failed", code=e.code, reason=e)
                     blob = artifact.full
             if blob is artifact.full:
-                yield from self._fetch(install, artifact, entry, blob)
+                yield from self._fetch(install, stream, artifact, entry, blob)
         image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256)
         self._trials.begin(entry, image, release.sequence, artifact.rules)
-        yield from self._trials.run()
 
-    def _fetch(self, install, artifact, entry, blob):
+    def _fetch(self, install, stream, artifact, entry, blob):
         def fetch(start):
             return self._client.get(self._artifact_url(blob), start, blob.size)
 
         target, base = self._slots.inactive(entry), self._slots.active(entry)
-        installer = install.Installer(target, base, artifact.size, artifact.sha256, fetch, self._system.sample_heap)
+        installer = install.Installer(
+            target, base, artifact.size, artifact.sha256, fetch, self._serving.arena, stream, self._system.sample_heap
+        )
         yield from installer.run()
         self._report(
             "installed",

@@ -132,8 +132,8 @@ class Device:
         keys = flash.find_one(flash.KEYS, "keys")
         client = http.Client(_read(self._config.ca) if self._config.ca else None)
         return Agent(
-            self._config, keys, client, self._journal, self._slots, self.serving, self._trials, self._system,
-            self._clock, self._versions, self._report,
+            self._config, keys, client, self._journal, self._slots, self.serving, self._trials, self._system, self._clock,
+            self._versions, self._report,
         )  # fmt: skip
 
     def _versions(self):

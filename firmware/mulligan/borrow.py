@@ -8,8 +8,27 @@ import gc
 import sys
 
 
+ADMISSION = "mulligan.admission"
+INSTALL = "mulligan.install"
+LOADER = "mulligan.tflite.loader"
+
+_settled = []
+
+
+def settle():
+    """Import and forget each of these modules once, before anything else is in memory.
+
+    The names that a module brings stay in memory for ever, wherever they first came to lie. Later they would lie between its
+    code and cut the heap into pieces when that is given back; now, what comes next fills the gaps.
+    """
+    if not _settled:
+        for name in (ADMISSION, INSTALL, LOADER):
+            with Borrowed(name):
+                _settled.append(name)
+
+
 class Borrowed:
-    """``with Borrowed("mulligan.install") as install:`` the module, forgotten at the end with all that it alone imported."""
+    """``with Borrowed(INSTALL) as install:`` the module, forgotten at the end with all that it alone imported."""
 
     def __init__(self, name):
         self._name = name
@@ -18,15 +37,17 @@ class Borrowed:
     def __enter__(self):
         gc.collect()
         before = set(sys.modules)
-        __import__(self._name)
-        self._loaded = [name for name in sys.modules if name not in before]
+        try:
+            __import__(self._name)
+        finally:
+            self._loaded = [name for name in sys.modules if name not in before]
         return sys.modules[self._name]
 
     def __exit__(self, kind, value, trace):
         for name in self._loaded:
             parent, _, attribute = name.rpartition(".")
-            del sys.modules[name]
-            if parent in sys.modules:
+            sys.modules.pop(name, None)
+            if parent in sys.modules and hasattr(sys.modules[parent], attribute):
                 delattr(sys.modules[parent], attribute)
         self._loaded = []
         gc.collect()

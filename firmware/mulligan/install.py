@@ -5,13 +5,12 @@ download goes on where a power cut or a lost link stopped it, and costs no flash
 """
 
 from binascii import crc32
-from io import BytesIO
 
 from .core import patch
 from .core.digest import digest_of
 from .core.errors import FlashError, NoSlot, PatchError, WrongBase
 
-_SECTOR = 4096
+SECTOR = 4096
 _PIECE = 512
 
 
@@ -19,10 +18,11 @@ class Installer:
     """Writes one artifact into ``target`` (a Region), out of a patch against ``base``.
 
     base: the active slot's Region, for patches that need one, or None; size, digest: of the artifact, from the manifest.
-    ``fetch(start)`` opens the patch at byte ``start`` (readinto(buf), close()); ``sample`` is called where the heap is fullest.
+    ``fetch(start)`` opens the patch at byte ``start`` (readinto(buf), close()); sector: a buffer of SECTOR bytes or more, used
+    inside a step only; stream: a BytesIO, for one chunk of the patch; ``sample`` is called where the heap is fullest.
     """
 
-    def __init__(self, target, base, size, digest, fetch, sample):
+    def __init__(self, target, base, size, digest, fetch, sector, stream, sample):
         if size > target.size:
             raise NoSlot("{} bytes do not fit into {} of {} bytes".format(size, target.label, target.size))
         self._target = target
@@ -30,6 +30,8 @@ class Installer:
         self._size = size
         self._digest = digest
         self._fetch = fetch
+        self._sector = memoryview(sector)[:SECTOR]
+        self._stream = stream
         self._sample = sample
         self._piece = memoryview(bytearray(_PIECE))
         self.received = 0  # bytes of the patch that were downloaded
@@ -37,13 +39,16 @@ class Installer:
         self.chunks = 0
 
     def run(self):
-        """A generator: each step blocks for one chunk, or for reading it back. Ends when the slot holds the artifact, verified.
+        """A generator: each step blocks for one connect or one read of the network, or for writing or reading back one chunk.
+
+        Ends when the slot holds the artifact, verified.
 
         Raises: TransportError, PatchError, WrongBase, FlashError. The slot is then incomplete and of no consequence:
         nothing points to it.
         """
         body = self._fetch(0)
         try:
+            yield
             header = self._header(body)
             self.chunks = len(header.chunks)
             yield
@@ -56,6 +61,7 @@ class Installer:
                 start = patch.HEADER_SIZE + 8 * len(header.chunks) + sum([size for size, _ in header.chunks[:first]])
                 if first < len(header.chunks):
                     body = self._fetch(start)
+                    yield
             yield from self._chunks(header, first, body)
         finally:
             body.close()
@@ -98,9 +104,9 @@ class Installer:
         return len(header.chunks)
 
     def _chunks(self, header, first, body):
-        """Fetch, decode and write the chunks from ``first`` on, one a step."""
+        """Fetch, decode and write the chunks from ``first`` on: a step is one piece fetched, or one chunk written."""
         decoder = patch.Decoder(header, self._base)
-        stream = BytesIO(max([size for size, _ in header.chunks]))
+        stream = self._stream
         for index in range(first, len(header.chunks)):
             stream.seek(0)
             left = header.chunks[index][0]
@@ -110,8 +116,9 @@ class Installer:
                 stream.write(piece)
                 left -= len(piece)
                 self.received += len(piece)
+                yield
             stream.seek(0)
-            writer = _Writer(self._target, index << header.chunk_bits)
+            writer = _Writer(self._target, index << header.chunk_bits, self._sector)
             self._sample()
             decoder.chunk(index, stream, writer.write)
             writer.flush()
@@ -127,23 +134,26 @@ class Installer:
 
 
 class _Writer:
-    """Collects what a chunk yields into sectors; erases and programs each when it is full."""
+    """Collects what a chunk yields into sectors; erases and programs each when more follows it, and the last on flush().
 
-    def __init__(self, target, at):
+    So a damaged chunk of one sector, which is found damaged at its end, has cost no erase.
+    """
+
+    def __init__(self, target, at, sector):
         self._target = target
         self._at = at
-        self._sector = memoryview(bytearray(_SECTOR))
+        self._sector = sector
         self._fill = 0
 
     def write(self, data):
         at = 0
         while at < len(data):
-            count = min(len(data) - at, _SECTOR - self._fill)
+            if self._fill == len(self._sector):
+                self.flush()
+            count = min(len(data) - at, len(self._sector) - self._fill)
             self._sector[self._fill : self._fill + count] = data[at : at + count]
             self._fill += count
             at += count
-            if self._fill == _SECTOR:
-                self.flush()
 
     def flush(self):
         if self._fill:

@@ -1,8 +1,11 @@
 """The models that the app uses: confirmed ones only, swapped only between invocations."""
 
+import gc
+
 from .core import slot
 from .core.errors import NotAvailable, Unsupported
 
+_MIN_ARENA = 12288  # bytes, while the heap is in one piece: scratch and a small model, or a flash sector for the installer
 MAX_ARENA = 1 << 17  # bytes: more than a stock ESP32 has in one piece
 
 
@@ -19,14 +22,14 @@ class Served:
 class Serving:
     """By name, the model in service.
 
-    Models share one activation arena, as only one inference runs at a time: so a version on trial costs no second one.
-    ``engines`` is the engine module, ``meter`` is told of its work.
+    Models share one ``arena``, as only one inference runs at a time: so a version on trial costs no second one. Between
+    inferences it is free, and the installer works in it too. ``engines`` is the engine module, ``meter`` is told of its work.
     """
 
     def __init__(self, engines, meter):
         self._engines = engines
         self._meter = meter
-        self._arena = bytearray(0)
+        self.arena = bytearray(_MIN_ARENA)
         self._served = {}
 
     def load(self, region, image):
@@ -39,11 +42,26 @@ class Serving:
         header = slot.parse(head, image.length)
         if header.arena > MAX_ARENA:
             raise Unsupported("{} needs {} bytes of arena, at most {} here".format(header.name, header.arena, MAX_ARENA))
-        if header.arena > len(self._arena):
-            self._arena = bytearray(header.arena)
+        if header.arena > len(self.arena):
+            self._grow(header.arena)
         source = slot.Window(region, header.model_at, header.model_size)
-        engine = self._engines.load(source, self._arena, self._meter)
+        engine = self._engines.load(source, self.arena, self._meter)
         return header, Served(engine, image.version, slot.labels(header, region))
+
+    def _grow(self, size):
+        """A larger arena in place of the old one: both at a time would not fit the heap. Raises: MemoryError, nothing changed."""
+        old = len(self.arena)
+        for served in self._served.values():
+            served.engine.bind(None)
+        self.arena = None
+        gc.collect()
+        try:
+            self.arena = bytearray(size)
+        finally:
+            if self.arena is None:
+                self.arena = bytearray(old)
+            for served in self._served.values():
+                served.engine.bind(self.arena)
 
     def put(self, name, served):
         """Put a model into service in place of what had its name. The caller has checked that nobody holds that."""
@@ -79,7 +97,7 @@ class Model:
         self._served.hands -= 1
 
     def invoke(self, data):
-        """The output (memoryview of int8, valid until the next inference) for ``data`` (buffer of int8, the model's input)."""
+        """The output (memoryview of int8, valid until the next inference or step) for ``data`` (buffer of int8, the model's input)."""
         engine = self._served.engine
         engine.input(0)[:] = data
         engine.invoke()

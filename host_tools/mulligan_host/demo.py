@@ -90,8 +90,12 @@ class Demo:
             for action, title, expected in (
                 (self._boot, "boots 1.0.0 and serves", "serving 1.0.0"),
                 (self._update, "release 1.1.0, by patch", "1.1.0 confirmed"),
-                (self._bad, "release 1.2.0-bad: signed, but wrong", "1.2.0-bad rolled back, 1.1.0 serving"),
-                (self._slow, "release 1.3.0-slow: right, but over its latency budget", "1.3.0-slow rolled back, 1.1.0 serving"),
+                (self._bad, "release 1.2.0-bad: signed, but wrong", "1.2.0-bad rolled back for wrong answers, 1.1.0 serving"),
+                (
+                    self._slow,
+                    "release 1.3.0-slow: right, but over its latency budget",
+                    "1.3.0-slow rolled back for its latency, 1.1.0 serving",
+                ),
                 (self._forged, "release 1.4.0, signed by a stranger", "refused, code 20, 1.1.0 serving"),
                 (self._cut, "power cut in the middle of a write of 1.4.0", "off, then 1.1.0 serving, then 1.4.0 confirmed"),
             ):
@@ -116,10 +120,10 @@ class Demo:
         step.figures = f"{facts['source']} of {received} bytes, {100 * received / size:.1f} % of full; golden vectors {golden}"
 
     def _bad(self, step: Step) -> None:
-        self._rolled_back(step, "1.2.0-bad")
+        self._rolled_back(step, "1.2.0-bad", "golden vectors right", "wrong answers")
 
     def _slow(self, step: Step) -> None:
-        self._rolled_back(step, "1.3.0-slow")
+        self._rolled_back(step, "1.3.0-slow", "us for an inference", "its latency")
 
     def _forged(self, step: Step) -> None:
         self._publish("1.4.0", self._stranger)
@@ -163,14 +167,16 @@ class Demo:
         line = self._board.wait(rf"^mulligan: (confirmed|rolled-back) .*version={re.escape(version)}( |$)", _TIMEOUT)
         step.outcome = f"{version} {'confirmed' if ' confirmed ' in line else 'rolled back'}"
 
-    def _rolled_back(self, step: Step, version: str) -> None:
+    def _rolled_back(self, step: Step, version: str, sign: str, cause: str) -> None:
+        """``sign``: what the device's reason has in it if ``cause`` was the one."""
         self._publish(version, self._signer)
         self._verdict(step, version)
-        step.outcome += f", {self._serving()} serving"
+        reason = self._facts("rolled-back")["reason"]
+        step.outcome += f" for {cause if sign in reason else reason}, {self._serving()} serving"
         took_ms = (self._seen.last("rolled-back") - self._seen.last("activated")) / 1000
         built = next(r for r in self._releases.releases() if r.release == version)
         bound_ms = manifest.bound_ms(built.boot_ms, built.artifacts[0].rules)
-        step.figures = f"back after {took_ms:.0f} ms, bound {bound_ms} ms: {self._facts('rolled-back')['reason']}"
+        step.figures = f"back after {took_ms:.0f} ms, bound {bound_ms} ms: {reason}"
         if took_ms > bound_ms:
             step.outcome = f"rolled back only after {took_ms:.0f} ms, over the bound of {bound_ms} ms"
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mulligan.core import manifest, semver, slot
-from mulligan.tflite import interpreter
+from mulligan.tflite import interpreter, loader
 from mulligan_host import files
 from mulligan_host.errors import HostError
 
@@ -58,7 +58,7 @@ def pack(model: bytes, name: str, version: str, samples: Samples, labels: list[s
         raise HostError(f"name {name!r}: 1 to {manifest.MAX_NAME} characters")
     semver.parse(version)
     source = ByteSource(model)
-    facts = interpreter.inspect(source)
+    facts = loader.inspect(source)
     engine = interpreter.Interpreter(source)
     vectors = []
     for x, label in zip(quantise(samples.x, facts), samples.y, strict=True):
@@ -69,7 +69,7 @@ def pack(model: bytes, name: str, version: str, samples: Samples, labels: list[s
     return image
 
 
-def quantise(x: NDArray[np.generic], facts: interpreter.Info) -> list[bytes]:
+def quantise(x: NDArray[np.generic], facts: loader.Info) -> list[bytes]:
     """Return each sample of ``x`` as the int8 bytes of the model's input, out-of-range values clamped. Raises: HostError."""
     port = facts.inputs[0]
     flat = x.reshape(len(x), -1)

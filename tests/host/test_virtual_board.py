@@ -10,7 +10,7 @@ from mulligan.core.errors import FlashError
 from mulligan_host.micropython import MicroPython
 from mulligan_host.resources import resource
 from mulligan_host.virtual import clock, firmware
-from mulligan_host.virtual.board import BoardError, VirtualBoard
+from mulligan_host.virtual.board import HEAP, BoardError, VirtualBoard
 from mulligan_host.virtual.firmware import Firmware
 from mulligan_host.virtual.flash import SIZE_4MB
 from mulligan_host.virtual.image import build_flash
@@ -529,3 +529,11 @@ def test_ticks_begin_at_each_boot_and_wrap(make: Make) -> None:
     first, again = (int(board.wait("^ticks").split()[1]) for _ in range(2))
     assert 0 <= again < first < 1 << 30
     assert board.clock_us > 1 << 31
+
+
+def test_a_program_has_no_more_heap_than_promised(make: Make, micropython32: MicroPython) -> None:
+    """The runtime's share comes on top of HEAP, and must not be more than the runtime takes."""
+    board = make(files={"boot.py": b"import gc\ngc.collect()\nprint('free', gc.mem_free())\n"})
+    board.power_on()
+    free = int(board.wait("^free ").split()[1])
+    assert 0.9 * HEAP[micropython32.bits] < free <= HEAP[micropython32.bits]

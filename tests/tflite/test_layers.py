@@ -1,6 +1,7 @@
 """The small models of data/: the same bytes as TensorFlow Lite's reference kernels. data/README.md says how they were made."""
 
-from mulligan.tflite.interpreter import Interpreter, inspect
+from mulligan.tflite.interpreter import Interpreter
+from mulligan.tflite.loader import inspect
 from tflite.models import DATA, LAYERS, FileSource, Random, load
 
 INPUTS = 8

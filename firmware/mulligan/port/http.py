@@ -3,7 +3,9 @@
 One request per connection, and no redirects: a mirror is named in the configuration or not at all.
 """
 
+import select
 import socket
+import time
 
 from ..core.errors import TransportError
 
@@ -12,7 +14,8 @@ _MAX_HEADERS = 32
 
 
 class Client:
-    """``ca``: DER of the certificate authority to trust, for https; ``timeout_s``: how long a read or a connect may block."""
+    """``ca``: DER of the certificate authority to trust, for https; ``timeout_s``: how long to wait for an address, a
+    connection, a head or one read of a body, each as a whole: a server that drips gains nothing."""
 
     def __init__(self, ca=None, timeout_s=10):
         self._ca = ca
@@ -24,21 +27,18 @@ class Client:
         Raises: TransportError for anything but 200, or 206 with exactly the range asked for.
         """
         tls, host, port, path = _split(url)
+        request = "GET {} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\nAccept-Encoding: identity\r\n".format(path, host, port)
+        if start:
+            request += "Range: bytes={}-\r\n".format(start)
         try:
-            stream = self._connect(tls, host, port)
+            link = self._connect(tls, host, port)
         except (OSError, ValueError) as e:
             raise TransportError("{}:{}: no connection: {}".format(host, port, e))
         try:
-            request = "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nAccept-Encoding: identity\r\n".format(path, host)
-            if start:
-                request += "Range: bytes={}-\r\n".format(start)
-            stream.write((request + "\r\n").encode())
-            return Body(stream, _response(stream, start, limit))
-        except OSError as e:
-            stream.close()
-            raise TransportError("{}:{}: link lost: {}".format(host, port, e))
+            link.write((request + "\r\n").encode())
+            return Body(link, _response(link, start, limit))
         except TransportError:
-            stream.close()
+            link.close()
             raise
 
     def _connect(self, tls, host, port):
@@ -47,44 +47,95 @@ class Client:
         try:
             sock.settimeout(self._timeout_s)
             sock.connect(address[-1])
-            if not tls:
-                return sock
-            from tls import CERT_REQUIRED, PROTOCOL_TLS_CLIENT, SSLContext
-
-            context = SSLContext(PROTOCOL_TLS_CLIENT)
-            context.verify_mode = CERT_REQUIRED  # type: ignore[attr-defined]
-            if self._ca is None:
-                raise ValueError("https needs the certificate authority to trust: set ca")
-            context.load_verify_locations(self._ca)
-            return context.wrap_socket(sock, server_hostname=host)
+            sock.setblocking(False)
+            return _Link(self._secured(sock, host) if tls else sock, self._timeout_s * 1000)
         except (OSError, ValueError):
             sock.close()
             raise
+
+    def _secured(self, sock, host):
+        from tls import CERT_REQUIRED, PROTOCOL_TLS_CLIENT, SSLContext
+
+        context = SSLContext(PROTOCOL_TLS_CLIENT)
+        context.verify_mode = CERT_REQUIRED  # type: ignore[attr-defined]
+        if self._ca is None:
+            raise ValueError("https needs the certificate authority to trust: set ca")
+        context.load_verify_locations(self._ca)
+        # The handshake is done by the first write, which has a deadline.
+        return context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+
+
+class _Link:
+    """A connection that never blocks, waited for by a deadline: a blocking read of so many bytes has none on MicroPython.
+
+    Its methods raise TransportError where the link ends, or has not done all that was asked within ``timeout_ms``.
+    """
+
+    def __init__(self, stream, timeout_ms):
+        self._stream = stream
+        self._timeout_ms = timeout_ms
+        self._poll = select.poll()
+        self._one = bytearray(1)
+
+    def write(self, data):
+        self._all(self._stream.write, memoryview(data), select.POLLOUT, self.deadline())
+
+    def readinto(self, buf, deadline=None):
+        """Fill all of ``buf``."""
+        self._all(self._stream.readinto, memoryview(buf), select.POLLIN, self.deadline() if deadline is None else deadline)
+
+    def line(self, deadline):
+        """The next line, without its end."""
+        line = b""
+        while line[-1:] != b"\n":
+            if len(line) == _MAX_LINE:
+                raise TransportError("HTTP: header line too long")
+            self.readinto(self._one, deadline)
+            line += self._one
+        return line.rstrip()
+
+    def deadline(self):
+        """The ticks_ms by which what begins now has to end."""
+        return time.ticks_add(time.ticks_ms(), self._timeout_ms)
+
+    def close(self):
+        self._stream.close()
+
+    def _all(self, transfer, view, event, deadline):
+        at = 0
+        try:
+            while True:
+                count = transfer(view[at:])
+                if count == 0:
+                    raise TransportError("HTTP: link lost: closed by the server")
+                at += count or 0
+                if at == len(view):
+                    return
+                left_ms = time.ticks_diff(deadline, time.ticks_ms())
+                if left_ms <= 0:
+                    raise TransportError("HTTP: too slow: {} of {} bytes in time".format(at, len(view)))
+                if count is None:
+                    self._poll.register(self._stream, event)
+                    self._poll.poll(left_ms)
+                    self._poll.unregister(self._stream)
+        except OSError as e:
+            raise TransportError("HTTP: link lost: {}".format(e))
 
 
 class Body:
     """``size`` bytes to come. Close it when done."""
 
-    def __init__(self, stream, size):
-        self._stream = stream
+    def __init__(self, link, size):
+        self._link = link
         self._left = size
         self.size = size
 
     def readinto(self, buf):
-        """Fill all of ``buf``. Raises: TransportError where the link ends before, or the body is shorter."""
+        """Fill all of ``buf``. Raises: TransportError where the link ends before, drips, or the body is shorter."""
         if len(buf) > self._left:
             raise TransportError("HTTP: the body is shorter than expected")
-        view = memoryview(buf)
-        at = 0
-        while at < len(view):
-            try:
-                count = self._stream.readinto(view[at:])
-            except OSError as e:
-                raise TransportError("HTTP: link lost: {}".format(e))
-            if not count:
-                raise TransportError("HTTP: link lost")
-            at += count
-        self._left -= at
+        self._link.readinto(buf)
+        self._left -= len(buf)
 
     def read(self):
         """The rest of the body, which the caller has limited."""
@@ -93,7 +144,7 @@ class Body:
         return data
 
     def close(self):
-        self._stream.close()
+        self._link.close()
 
 
 def _split(url):
@@ -108,21 +159,15 @@ def _split(url):
     return scheme == "https", host, int(port) if port else (443 if scheme == "https" else 80), slash + path or "/"
 
 
-def _line(stream):
-    line = stream.readline(_MAX_LINE)
-    if not line or line[-1:] != b"\n":
-        raise TransportError("HTTP: header line too long, or link lost")
-    return line.rstrip()
-
-
-def _response(stream, start, limit):
+def _response(link, start, limit):
     """Read the head of a response; the length of the body that follows."""
-    status = _line(stream).split(b" ", 2)
-    if len(status) < 2 or not status[0].startswith(b"HTTP/1."):
+    deadline = link.deadline()
+    status = link.line(deadline).split(b" ", 2)
+    if len(status) < 2 or not status[0].startswith(b"HTTP/1.") or not _is_number(status[1]):
         raise TransportError("HTTP: not an HTTP server")
     headers = {}
     for _ in range(_MAX_HEADERS):
-        line = _line(stream)
+        line = link.line(deadline)
         if not line:
             break
         key, _, value = line.partition(b":")
@@ -137,8 +182,12 @@ def _response(stream, start, limit):
     if b"transfer-encoding" in headers or b"content-encoding" in headers:
         raise TransportError("HTTP: encoded body")
     length = headers.get(b"content-length", b"")
-    if not 0 < len(length) <= 10 or any(not 0x30 <= c <= 0x39 for c in length):
+    if not _is_number(length):
         raise TransportError("HTTP: no content length")
     if int(length) > limit:
         raise TransportError("HTTP: {} bytes, at most {} expected".format(int(length), limit))
     return int(length)
+
+
+def _is_number(text):
+    return 0 < len(text) <= 10 and all(0x30 <= c <= 0x39 for c in text)

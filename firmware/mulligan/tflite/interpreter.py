@@ -1,96 +1,46 @@
-"""The interpreter: a model is checked and planned once, then run as often as wanted without allocating anything."""
+"""The interpreter: a model that was checked and planned once is run as often as wanted, without allocating anything."""
 
-import gc
 from array import array
-from collections import namedtuple
 
-from ..core.errors import Unsupported
-from . import arena as planner
-from . import channels, ops
-from .graph import Graph
+from . import steps  # noqa: F401  resident with the interpreter, so that each load finds the same one
 
 try:
     from . import viper as _kernels
 except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; an .mpy for another architecture
     from . import kernels as _kernels
 
-#: Most multiply-accumulates (or element operations) of one inference: bounds the time that a model can take.
-MAX_MACS = 1 << 26
 
-#: One input or output: its shape, and value = scale * (byte - zero_point).
-Port = namedtuple("Port", "shape scale_bits zero_point")
+class Runtime:
+    """What the steps work with: the source, the kernels, and the arena with its scratch from ``scratch_at`` on.
 
-#: What a model asks for. arena, scratch: bytes; ops: operator codes in order; macs: work of one inference;
-#: inputs, outputs: tuples of `Port`.
-Info = namedtuple("Info", "arena scratch ops macs inputs outputs")
-
-
-def inspect(source):
-    """The `Info` of a model, everything but its constants checked, nothing run and no arena allocated.
-
-    ``source`` has ``size`` and ``readinto(offset, buf)``. Raises: ModelError, Unsupported.
+    ``needs``: bytes of chunk, bytes of patch, words of accumulators.
     """
-    try:
-        graph = Graph(source)
-        at, size = planner.plan(graph)
-        return _describe(graph, size, _steps(graph, at))[0]
-    except MemoryError:
-        raise Unsupported("too little memory even to look at this model")
 
-
-def _steps(graph, at):
-    steps = []
-    work = count = 0
-    for op in graph.ops:
-        gc.collect()  # so that what stays lies together, and large pieces of the heap are left free
-        step = ops.prepare(graph, op, at)
-        if step is not None:
-            steps.append(step)
-            work += step.macs
-            count += step.count
-            if work > MAX_MACS or count > channels.MAX_ALL_CHANNELS:
-                raise Unsupported("more than %d operations, or %d channels" % (MAX_MACS, channels.MAX_ALL_CHANNELS))
-    return steps
-
-
-def _scratch(steps):
-    """(bytes of chunk, bytes of patch, words of accumulators) that the most demanding steps need."""
-    most = (0, 0, 0)
-    for step in steps:
-        most = tuple([max(a, b) for a, b in zip(most, step.needs())])
-    return most
-
-
-def _ports(graph, indices):
-    tensors = [graph.tensor(i) for i in indices]
-    return tuple([Port(t.shape, graph.scale(t), graph.zero_point(t)) for t in tensors])
-
-
-def _describe(graph, size, steps):
-    """(`Info`, the scratch as `_scratch` gives it)"""
-    needs = chunk, patch, acc = _scratch(steps)
-    codes = tuple([op.code for op in graph.ops])
-    macs = sum([step.macs for step in steps])
-    return Info(size, chunk + patch + 4 * acc, codes, macs, _ports(graph, graph.inputs), _ports(graph, graph.outputs)), needs
-
-
-class _Runtime:
-    """What the steps work with: the source, the kernels, the arena and the scratch buffers."""
-
-    def __init__(self, source, arena, needs):
+    def __init__(self, source, arena, scratch_at, needs):
         self.source = source
         self.kernels = _kernels
-        self.arena = arena
-        self.chunk = bytearray(needs[0])
-        self.patch = bytearray(needs[1])
         self.acc = array("i", bytes(4 * needs[2]))
+        self._scratch_at = scratch_at
+        self._needs = needs
         self._views = {}
+        self.bind(arena)
+
+    def bind(self, arena):
+        """Work in ``arena`` from now on; None: in none, so that its memory can be had."""
+        self.arena = arena
+        view = memoryview(arena or b"")
+        at = self._scratch_at
+        patch_at = at + (self._needs[0] + 15 & -16)
+        self.chunk = view[at : at + self._needs[0]]
+        self.patch = view[patch_at : patch_at + self._needs[1]]
+        for key in self._views:
+            self._views[key] = self.chunk[key >> 13 : (key >> 13) + (key & 0x1FFF)]
 
     def view(self, offset, n):
         """A memoryview of part of the chunk; made when first asked for, at load, so that running makes none."""
         key = offset << 13 | n
         if key not in self._views:
-            self._views[key] = memoryview(self.chunk)[offset : offset + n]
+            self._views[key] = self.chunk[offset : offset + n]
         return self._views[key]
 
 
@@ -106,33 +56,19 @@ class Interpreter:
     """
 
     def __init__(self, source, arena=None, meter=None):
-        try:
-            self._load(source, arena)
-        except MemoryError:
-            raise Unsupported("too little memory for this model; inspect() says what it needs")
-        self._meter = meter
+        from .loader import load
 
-    def _load(self, source, arena):
-        graph = Graph(source)
-        at, size = planner.plan(graph)
-        if arena is not None and len(arena) < size:
-            raise Unsupported("an arena of %d bytes where the model needs %d" % (len(arena), size))
-        # The steps are made twice: first only to know how large the buffers are, which must be allocated before what stays
-        # is scattered over the heap.
-        self._info, needs = _describe(graph, size, _steps(graph, at))
-        gc.collect()
-        if arena is None:
-            arena = bytearray(size)
-        self._runtime = _Runtime(source, arena, needs)
-        self._steps = _steps(graph, at)
-        for step in self._steps:
-            gc.collect()
-            step.load(graph, self._runtime)
-        view = memoryview(arena)
-        places = [[(at[i], graph.tensor(i).elements) for i in ends] for ends in (graph.inputs, graph.outputs)]
-        self._inputs, self._outputs = [tuple([view[o : o + n] for o, n in ends]) for ends in places]
+        self._info, self._runtime, self._steps, *self._places = load(source, arena)
+        self._meter = meter
         # Two outputs may be one through a RESHAPE, which must not be flipped twice.
-        self._flip_in, self._flip_out = [tuple(set(ends)) for ends in places]
+        self._flip_in, self._flip_out = [tuple(set(ends)) for ends in self._places]
+        self.bind(self._runtime.arena)
+
+    def bind(self, arena):
+        """Work in another ``arena`` of at least `arena_size` bytes from now on; None: in none until the next bind."""
+        self._runtime.bind(arena)
+        view = memoryview(arena or b"")
+        self._inputs, self._outputs = [tuple([view[o : o + n] for o, n in ends]) for ends in self._places]
 
     @property
     def arena_size(self):

@@ -8,8 +8,6 @@ number of channels that tables are kept for. Weights are streamed into ``rt.chun
 
 from array import array
 
-from . import channels
-
 #: Bytes of weights read at a time, at most.
 CHUNK = 4096
 #: Bytes of gathered patches, and words of accumulators, worked on at a time. A single patch or row may need more.
@@ -50,6 +48,8 @@ class Gemm:
         return chunk, self.block * self.k if self.window else 0, self.block * self.per
 
     def load(self, graph, rt):
+        from . import channels  # in memory only while a model is loaded
+
         x, weights, bias, y = self.tensors
         self.tensors = None
         self.mult, self.shift = channels.multipliers(graph, x, weights, y, self.fully_connected)
@@ -161,6 +161,8 @@ class Depthwise:
         return max(self.per * self.k, min(CHUNK, 4 * self.count)), self.plane, words
 
     def load(self, graph, rt):
+        from . import channels  # in memory only while a model is loaded
+
         x, weights, bias, y = self.tensors
         self.tensors = None
         self.mult, self.shift = channels.multipliers(graph, x, weights, y, False)

@@ -32,6 +32,10 @@ from mulligan_host.virtual.protocol import Cause, Op
 __all__ = ["BoardError", "VirtualBoard"]
 
 RUNTIME = Path(__file__).parent / "runtime"
+HEAP = {32: 128 * 1024, 64: 256 * 1024}
+"""Bytes of heap that a program gets, by word size: less than a stock ESP32 leaves, and twice that where words are twice as wide."""
+RUNTIME_HEAP = {32: 9 * 1024, 64: 13 * 1024}
+"""Bytes of heap on top for the runtime, which stands in for what is native code in the chip's flash."""
 _CAUSES = {
     Cause.POWER_ON: "power on",
     Cause.HARD: "hard reset",
@@ -51,7 +55,8 @@ class VirtualBoard:
 
     ``micropythons`` are the interpreters to run firmware with, matched by its ``mpy``. ``package`` gives the directory, for an
     interpreter, that holds the device package: it stands on ``sys.path`` where frozen modules do. ``on_line`` is called with
-    each console line, on the board's thread. ``max_resets`` since the last power-on end a reset loop with an error.
+    each console line, on the board's thread. ``heap``: bytes for the program, HEAP if not given.
+    ``max_resets`` since the last power-on end a reset loop with an error.
     ``wall_watchdog`` scales the watchdog's timeout on the wall clock: above 1 for a slow machine, below 1 to save time.
 
     Raises: FlashError if the flash file is missing, in use, or not ``size`` bytes.
@@ -64,7 +69,7 @@ class VirtualBoard:
         package: Callable[[MicroPython], Path] = build_package,
         *,
         size: int = SIZE_4MB,
-        heap: str = "128k",
+        heap: int | None = None,
         mac: bytes = b"\x24\x0a\xc4\x00\x00\x01",
         on_line: Callable[[str], None] | None = None,
         max_resets: int = 50,
@@ -226,7 +231,8 @@ class VirtualBoard:
             raise BoardError(f"firmware {boot.firmware.version} is of _mpy {boot.firmware.mpy}; there is only {have}")
         runtime = build_package(mp, RUNTIME)
         path = f":.frozen:{self._package(mp)}:{runtime}:/flash/lib"
-        child = Child(mp.command(heap=self._heap), path, runtime, self._wake[0])
+        heap = (self._heap or HEAP[mp.bits]) + RUNTIME_HEAP[mp.bits]
+        child = Child(mp.command(heap=str(heap)), path, runtime, self._wake[0])
         code = None
         try:
             self._serve(child)

@@ -1,0 +1,109 @@
+"""Each format read from its golden bytes, and written to the same bytes where we write it. Formats: docs/SPEC.md."""
+
+from hashlib import sha256
+from io import BytesIO
+
+from common import raises
+from core import golden
+from mulligan.core import base64url, jws, keyset, manifest, patch, slot, state
+from mulligan.core.errors import MulliganError, SignatureError
+
+HEAP = "128k"
+ONES, TWOS, THREES = [bytes([n]) * 32 for n in (0x11, 0x22, 0x33)]
+RULES = manifest.Rules(2, 4000, 2000, 14, 60000)
+
+
+class Source:
+    def __init__(self, data):
+        self.data = data
+
+    def readinto(self, at, buf):
+        assert 0 <= at <= at + len(buf) <= len(self.data)
+        buf[:] = self.data[at : at + len(buf)]
+
+
+def a_state():
+    entry = state.Entry("model", "digits", 0)
+    entry.slot, entry.floor, entry.image = 0, 4, state.Image(31423, 4, "1.0.0", ONES)
+    entry.begin(state.Image(31424, 6, "1.1.0-rc.1", TWOS), 6, RULES)
+    entry.frozen = [THREES[:8]]
+    result = state.State()
+    result.sequence, result.time = 5, 1750000000
+    result.entries.append(entry)
+    return result
+
+
+def test_key_set():
+    kid = keyset.key_id(golden.PUBLIC_KEY)
+    assert kid == "c87fc21e17bd"
+    assert keyset.decode(golden.KEY_SET) == {kid: golden.PUBLIC_KEY}
+    assert keyset.encode([golden.PUBLIC_KEY]) == golden.KEY_SET
+
+
+def test_journal_record():
+    record = bytearray(golden.RECORD) + b"\xff" * (state.RECORD - len(golden.RECORD))
+    number, found = state.decode(record)
+    assert (number, found.sequence, found.time) == (7, 5, 1750000000)
+    entry, expected = found.entries[0], a_state().entries[0]
+    for key in ("plane", "name", "pair", "floor", "slot", "image", "trial", "frozen"):
+        assert getattr(entry, key) == getattr(expected, key), key
+    assert entry.trial.rules == RULES and entry.trial.slot == 1
+    written = bytearray(state.RECORD)
+    state.encode(a_state(), 7, written)
+    assert written == record
+
+
+def test_slot_image():
+    image = golden.SLOT_IMAGE
+    header = slot.parse(image[: slot.HEADER_SIZE], len(image))
+    assert (header.name, header.version, header.length, header.arena) == ("digits", "1.0.0", len(image), 512)
+    assert (header.golden, header.input_size, header.output_size, header.ops) == (2, 4, 2, 2)
+    assert slot.labels(header, Source(image)) == ["yes", "no"]
+    model = image[header.model_at : header.model_at + header.model_size]
+    assert model[4:8] == b"TFL3" and len(model) == 20
+    vectors = [(b"\x01\x02\x03\x04", b"\x7f\x80", 0), (b"\xff\xfe\xfd\xfc", b"\x80\x7f", None)]
+    assert slot.build("digits", "1.0.0", model, 512, vectors, ["yes", "no"], [3, 9]) == image
+
+
+def test_patch():
+    base = bytearray(6000)
+    for i in range(6000):
+        base[i] = (7 * i + i // 256) & 0xFF
+    head = golden.PATCH[: patch.HEADER_SIZE]
+    at = patch.HEADER_SIZE + patch.table_size(head, 5096)
+    header = patch.decode_header(head, golden.PATCH[patch.HEADER_SIZE : at])
+    assert (header.chunk_bits, header.base_size, header.base_sha256) == (12, 6000, sha256(base).digest())
+    assert patch.encode_header(header) == golden.PATCH[:at]
+    new = bytearray()
+    for index, (size, _) in enumerate(header.chunks):
+        patch.Decoder(header, Source(base)).chunk(index, BytesIO(golden.PATCH[at : at + size]), new.extend)
+        at += size
+    assert at == len(golden.PATCH)
+    assert new[3000:3013] == b"a second shot" and sha256(new).digest() == header.new_sha256
+
+
+def test_manifest():
+    keys = keyset.decode(golden.KEY_SET)
+    assert jws.verify(golden.TOKEN, keys) == golden.PAYLOAD
+    signed, _, signature = golden.TOKEN.decode().rpartition(".")
+    assert jws.signing_input("c87fc21e17bd", golden.PAYLOAD) == signed.encode()
+    assert jws.assemble(signed.encode(), base64url.decode(signature)) == golden.TOKEN
+    m = manifest.parse(golden.PAYLOAD)
+    assert (m.release, m.sequence, m.issued, m.expires) == ("1.1.0", 6, 1750000000, 1790000000)
+    assert (m.boards, m.boot_ms, len(m.artifacts)) == (["virtual"], 1500, 1)
+    index = manifest.Blob(len(golden.PATCH_INDEX), sha256(golden.PATCH_INDEX).digest())
+    assert m.artifacts[0] == manifest.Artifact(
+        "model", "digits", "1.1.0", 6, 31423, ONES, manifest.Blob(25060, TWOS), index, {"firmware": "1.23.0"}, RULES
+    )
+
+
+def test_patch_index():
+    assert manifest.parse_index(golden.PATCH_INDEX) == [manifest.Patch(ONES, 3557, TWOS)]
+
+
+def test_a_golden_token_is_no_other_token():
+    keys = keyset.decode(golden.KEY_SET)
+    head, _, signature = golden.TOKEN.split(b".")
+    changed = base64url.encode(golden.PAYLOAD.replace(b'"sequence":6', b'"sequence":7')).encode()
+    raises(SignatureError, jws.verify, b".".join([head, changed, signature]), keys)
+    raises(MulliganError, jws.verify, golden.TOKEN[:-1], keys)
