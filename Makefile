@@ -84,7 +84,7 @@ bench: setup ## counts, ratios and bytes of the hot paths
 	$(BIN)/python tests/bench.py
 
 fuzz: setup ## generated input for each parser that reads from outside
-	$(BIN)/pytest -m fuzz
+	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest -m fuzz
 
 powerloss: setup ## a power cut at each flash operation, and inside it
 	$(BIN)/pytest -m powerloss

@@ -7,7 +7,6 @@ patch and what loads a model are never needed at the same time, so each is in me
 import gc
 import sys
 
-
 ADMISSION = "mulligan.admission"
 INSTALL = "mulligan.install"
 LOADER = "mulligan.tflite.loader"

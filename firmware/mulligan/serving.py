@@ -97,7 +97,7 @@ class Model:
         self._served.hands -= 1
 
     def invoke(self, data):
-        """The output (memoryview of int8, valid until the next inference or step) for ``data`` (buffer of int8, the model's input)."""
+        """The output for ``data``: a memoryview of int8, valid until the next inference or step. ``data``: the input as int8."""
         engine = self._served.engine
         engine.input(0)[:] = data
         engine.invoke()

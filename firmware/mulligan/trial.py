@@ -4,6 +4,7 @@ The confirmed version stays in service all the while; the app gets the new one o
 """
 
 from . import health
+from .core.digest import digest_of
 from .core.errors import FlashError, HealthError
 
 
@@ -34,6 +35,7 @@ class Trials:
         self._system.guard(trial.rules.watchdog_ms)
         self._elapsed_us = 0
         self._since = self._clock.ticks_us()
+        passed = False
         try:
             header, candidate = self._serving.load(self._slots.tried(entry), trial.image)
             self._system.sample_heap()
@@ -45,25 +47,41 @@ class Trials:
                 correct="{}/{}".format(result.correct, result.total),
                 p90_us=result.p90_us(),
             )
+            passed = True
             while self._serving.busy(entry.name):
                 yield
-                self._progress(trial)
+                self._progress(trial, "passed, but the app did not let go of the old version")
         except FlashError as e:
             self.roll_back(entry, e, False)  # the flash is at fault, not the version
         except Exception as e:  # whatever a version on trial raises counts against it, and must not stop the updater
-            self.roll_back(entry, e, True)
+            self.roll_back(entry, e, not passed)
         else:
             self._confirm(entry, candidate)
 
     def roll_back(self, entry, reason, freeze):
-        """End the trial: the confirmed version stays. ``freeze`` where the version itself was at fault."""
+        """End the trial: the confirmed version stays. ``freeze`` where the version itself was at fault.
+
+        A slot that no longer holds what was verified exonerates the version.
+        """
         version = entry.trial.image.version
-        entry.roll_back(freeze)
+        entry.roll_back(freeze and self._intact(entry))
         self._journal.commit()  # cut before: one more attempt, or this again; after: done
         self._system.release()
         self._report(
             "rolled-back", name=entry.name, version=version, ms=self._elapsed_us // 1000, reason=_describe(reason)
         )
+
+    def _intact(self, entry):
+        """Whether the slot on trial still holds what was verified."""
+        image = entry.trial.image
+        try:
+            steps = digest_of(self._slots.tried(entry), image.length)
+            while True:
+                next(steps)
+        except StopIteration as done:
+            return done.value == image.sha256
+        except FlashError:
+            return False
 
     def _confirm(self, entry, candidate):
         state = self._journal.state
@@ -91,13 +109,13 @@ class Trials:
             yield
             self._progress(trial)
 
-    def _progress(self, trial):
+    def _progress(self, trial, missing="no verdict"):
         now = self._clock.ticks_us()
         self._elapsed_us += self._clock.elapsed_us(self._since)
         self._since = now
         self._system.feed()
         if self._elapsed_us > trial.rules.deadline_ms * 1000:
-            raise HealthError("no verdict within {} ms".format(trial.rules.deadline_ms))
+            raise HealthError("{} within {} ms".format(missing, trial.rules.deadline_ms))
 
 
 def _describe(reason):

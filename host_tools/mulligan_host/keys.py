@@ -1,6 +1,7 @@
 """Signing keys: P-256, as PEM files. Private keys stay on the host; a device gets the public half in its key set."""
 
 from pathlib import Path
+from typing import Self
 
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +21,11 @@ class Signer:
         self._key = key
         self.public = raw_public(key.public_key())
         self.kid: str = keyset.key_id(self.public)
+
+    @classmethod
+    def generate(cls) -> Self:
+        """Return a new key, in memory only."""
+        return cls(ec.generate_private_key(ec.SECP256R1()))
 
     def sign(self, payload: bytes) -> bytes:
         """Return the compact JWS of ``payload``. Raises: FormatError if it is longer than a device takes."""

@@ -69,7 +69,7 @@ def parse(head, size):
         (header.golden_at, header.golden * vector),
         (header.labels_at, header.labels_size + 2 * header.ops),
     )
-    if header.length > size or header.golden > MAX_GOLDEN or header.model_at % 16:
+    if header.length > size or not 0 < header.golden <= MAX_GOLDEN or header.model_at % 16:
         raise FormatError("slot image: larger than its slot, or past its limits")
     for at, length in sections:
         if at < HEADER_SIZE or at + length > header.length:
@@ -78,10 +78,10 @@ def parse(head, size):
 
 
 def labels(header, source):
-    """The class names, [str]. ``source``: readinto(offset, buf) over the image."""
+    """The class names, [str]. ``source``: readinto(offset, buf) over the image. Raises: FormatError."""
     raw = bytearray(header.labels_size)
     source.readinto(header.labels_at, raw)
-    return raw.decode().split("\0") if raw else []
+    return _text(raw).split("\0") if raw else []
 
 
 class Window:
@@ -100,6 +100,6 @@ class Window:
 
 def _text(field):
     try:
-        return field.rstrip(b"\0").decode()
+        return bytes(field).rstrip(b"\0").decode()
     except (UnicodeError, ValueError):
-        raise FormatError("slot image: a name that is not text")
+        raise FormatError("slot image: a name or label that is not text")

@@ -33,7 +33,7 @@ __all__ = ["BoardError", "VirtualBoard"]
 
 RUNTIME = Path(__file__).parent / "runtime"
 HEAP = {32: 128 * 1024, 64: 256 * 1024}
-"""Bytes of heap that a program gets, by word size: less than a stock ESP32 leaves, and twice that where words are twice as wide."""
+"""Bytes of heap that a program gets, by word size: less than a stock ESP32 leaves, and twice that for words twice as wide."""
 RUNTIME_HEAP = {32: 9 * 1024, 64: 13 * 1024}
 """Bytes of heap on top for the runtime, which stands in for what is native code in the chip's flash."""
 _CAUSES = {
