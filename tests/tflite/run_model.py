@@ -8,7 +8,7 @@ import sys
 
 def main(package, model, inputs, outputs):
     sys.path[:] = [package, sys.argv[0].rpartition("/")[0] + "/..", ".frozen"]
-    from mulligan.tflite import interpreter
+    from mulligan.tflite import interpreter, runtime
     from tflite.models import FileSource
 
     with FileSource(model) as source, open(inputs, "rb") as i, open(outputs, "wb") as o:
@@ -17,7 +17,7 @@ def main(package, model, inputs, outputs):
         while i.readinto(x) == len(x):
             engine.invoke()
             o.write(engine.output(0))
-    print(interpreter._kernels.__name__.rpartition(".")[2])
+    print(runtime.kernels.__name__.rpartition(".")[2])
 
 
 main(*sys.argv[1:])

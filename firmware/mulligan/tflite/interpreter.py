@@ -1,47 +1,6 @@
 """The interpreter: a model that was checked and planned once is run as often as wanted, without allocating anything."""
 
-from array import array
-
-from . import steps  # noqa: F401  resident with the interpreter, so that each load finds the same one
-
-try:
-    from . import viper as _kernels
-except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; an .mpy for another architecture
-    from . import kernels as _kernels
-
-
-class Runtime:
-    """What the steps work with: the source, the kernels, and the arena with its scratch from ``scratch_at`` on.
-
-    ``needs``: bytes of chunk, bytes of patch, words of accumulators.
-    """
-
-    def __init__(self, source, arena, scratch_at, needs):
-        self.source = source
-        self.kernels = _kernels
-        self.acc = array("i", bytes(4 * needs[2]))
-        self._scratch_at = scratch_at
-        self._needs = needs
-        self._views = {}
-        self.bind(arena)
-
-    def bind(self, arena):
-        """Work in ``arena`` from now on; None: in none, so that its memory can be had."""
-        self.arena = arena
-        view = memoryview(arena or b"")
-        at = self._scratch_at
-        patch_at = at + (self._needs[0] + 15 & -16)
-        self.chunk = view[at : at + self._needs[0]]
-        self.patch = view[patch_at : patch_at + self._needs[1]]
-        for key in self._views:
-            self._views[key] = self.chunk[key >> 13 : (key >> 13) + (key & 0x1FFF)]
-
-    def view(self, offset, n):
-        """A memoryview of part of the chunk; made when first asked for, at load, so that running makes none."""
-        key = offset << 13 | n
-        if key not in self._views:
-            self._views[key] = self.chunk[offset : offset + n]
-        return self._views[key]
+from . import runtime, steps  # noqa: F401  resident with the interpreter, so that each load finds the same ones
 
 
 class Interpreter:

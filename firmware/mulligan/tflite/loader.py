@@ -7,7 +7,7 @@ from ..core.errors import Unsupported
 from . import arena as planner
 from . import channels, ops
 from .graph import Graph
-from .interpreter import Runtime
+from .runtime import Runtime
 
 #: Most multiply-accumulates (or element operations) of one inference: bounds the time that a model can take.
 MAX_MACS = 1 << 26
