@@ -5,7 +5,7 @@ from hashlib import sha256
 from io import BytesIO
 
 from .borrow import ADMISSION, INSTALL, Borrowed
-from .core.errors import Expired, FlashError, MulliganError, PatchError, TransportError
+from .core.errors import Expired, FlashError, MulliganError, PatchError, TransportError, described
 from .core.limits import MAX_TOKEN
 from .core.state import Image
 
@@ -50,13 +50,14 @@ class Agent:
                 if self._journal.state.on_trial():
                     continue
                 wait_ms, retry_ms = self._config.poll_ms, _RETRY_MS
-            except (TransportError, FlashError, MemoryError) as e:
-                wait_ms = min(retry_ms, self._config.poll_ms)
-                retry_ms *= 2
-                self._report("waiting", code=getattr(e, "code", 0), ms=wait_ms, reason=e)
-            except MulliganError as e:
-                wait_ms = self._config.poll_ms
-                self._report("refused", code=e.code, reason=e)
+            except Exception as e:  # whatever goes wrong in an update, the app goes on
+                if isinstance(e, MulliganError) and not isinstance(e, (TransportError, FlashError)):
+                    wait_ms = self._config.poll_ms
+                    self._report("refused", code=e.code, reason=e)
+                else:
+                    wait_ms = min(retry_ms, self._config.poll_ms)
+                    retry_ms *= 2
+                    self._report("waiting", code=getattr(e, "code", 0), ms=wait_ms, reason=described(e))
             yield from self._pause(wait_ms)
 
     def _pause(self, wait_ms):
@@ -83,10 +84,11 @@ class Agent:
             self._settled = digest
             raise
         del token
-        if found:
-            yield
-            yield from self._install(*found)
-        self._settled = digest
+        if not found:
+            self._settled = digest
+            return
+        yield
+        yield from self._install(*found)
 
     def _judge(self, token):
         """(release, artifact, source) to install, or None."""

@@ -6,7 +6,7 @@ import sys
 from .agent import Agent
 from .core import bootchooser
 from .core.digest import digest_of
-from .core.errors import FormatError, NotAvailable
+from .core.errors import FormatError, MulliganError, NotAvailable, described
 from .core.journal import Journal
 from .engines import builtin
 from .port import flash, http, system
@@ -125,7 +125,12 @@ class Device:
             entry.slot = entry.image = None
             self._journal.commit()  # the agent installs anew: what is lost is no longer taken for installed
             return
-        self.serving.put(entry.name, self.serving.load(region, entry.image)[1])
+        try:
+            served = self.serving.load(region, entry.image)[1]
+        except (MulliganError, MemoryError) as e:  # the agent must live: the next release can mend it
+            self._report("not-serving", name=entry.name, version=entry.image.version, slot=entry.slot, reason=described(e))
+            return
+        self.serving.put(entry.name, served)
         self._report("serving", name=entry.name, version=entry.image.version, slot=entry.slot)
 
     def _agent(self):

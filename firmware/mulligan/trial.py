@@ -5,7 +5,7 @@ The confirmed version stays in service all the while; the app gets the new one o
 
 from . import health
 from .core.digest import digest_of
-from .core.errors import FlashError, HealthError
+from .core.errors import FlashError, HealthError, described
 
 
 class Trials:
@@ -68,7 +68,7 @@ class Trials:
         self._journal.commit()  # cut before: one more attempt, or this again; after: done
         self._system.release()
         self._report(
-            "rolled-back", name=entry.name, version=version, ms=self._elapsed_us // 1000, reason=_describe(reason)
+            "rolled-back", name=entry.name, version=version, ms=self._elapsed_us // 1000, reason=described(reason)
         )
 
     def _intact(self, entry):
@@ -116,8 +116,3 @@ class Trials:
         self._system.feed()
         if self._elapsed_us > trial.rules.deadline_ms * 1000:
             raise HealthError("{} within {} ms".format(missing, trial.rules.deadline_ms))
-
-
-def _describe(reason):
-    text = str(reason)
-    return text if isinstance(reason, HealthError) or not isinstance(reason, Exception) else type(reason).__name__ + ": " + text

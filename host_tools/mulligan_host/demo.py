@@ -127,7 +127,7 @@ class Demo:
 
     def _forged(self, step: Step) -> None:
         self._publish("1.4.0", self._stranger)
-        self._board.wait("^mulligan: refused ", _TIMEOUT)
+        self._board.wait("^mulligan: refused code=20 ", _TIMEOUT)
         step.outcome = f"refused, code {self._facts('refused')['code']}, {self._serving()} serving"
         step.figures = self._facts("refused")["reason"]
 

@@ -107,3 +107,11 @@ class HealthError(MulliganError):
     """A health check that failed. ``args[0]`` says which and by how much."""
 
     code = 90
+
+
+def described(reason):
+    """One line for a report: the message, and of an error that is not ours its type too."""
+    text = str(reason)
+    if isinstance(reason, Exception) and not isinstance(reason, MulliganError):
+        return type(reason).__name__ + (": " + text if text else "")
+    return text
