@@ -25,6 +25,7 @@ _BOARD = "virtual"
 _POLL_MS = 500
 _CUT_AFTER = 8  # flash operations, an erase and a write for each sector: inside the write of the fourth
 _TIMEOUT = 60.0
+_PATIENCE = 5.0  # times the watchdog's timeout on the wall clock: nothing here hangs, and a port without viper is slow
 
 
 @dataclass
@@ -86,7 +87,9 @@ class Demo:
                 _BOARD, [self._signer.public], self._images["1.0.0"], web.url + "/", web.ca_der, poll_ms=_POLL_MS
             )
             provision.virtual_flash(work / "flash.bin", setup, mp)
-            self._board = stack.enter_context(VirtualBoard(work / "flash.bin", ports, on_line=self._line))
+            self._board = stack.enter_context(
+                VirtualBoard(work / "flash.bin", ports, on_line=self._line, wall_watchdog=_PATIENCE)
+            )
             for action, title, expected in (
                 (self._boot, "boots 1.0.0 and serves", "serving 1.0.0"),
                 (self._update, "release 1.1.0, by patch", "1.1.0 confirmed"),

@@ -1,5 +1,6 @@
 """The user's side: an asyncio app beside ``mulligan.run()``, and one that steps by itself, both on the virtual board."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -65,8 +66,8 @@ def test_an_asyncio_app_infers_through_an_update(tmp_path: Path, images: dict[st
         setup = provision.Setup(
             "virtual", [signer.public], images["1.0.0"], web.url + "/", web.ca_der, poll_ms=200, files={"main.py": ASYNC_APP}
         )
-        provision.virtual_flash(tmp_path / "flash.bin", setup, micropython32)
-        with VirtualBoard(tmp_path / "flash.bin", [micropython32]) as board:
+        provision.virtual_flash(tmp_path / "flash.bin", setup, mp)
+        with VirtualBoard(tmp_path / "flash.bin", [mp], wall_watchdog=5) as board:
             board.power_on()
             board.wait("^now 1.0.0 10 9$")
             board.wait("^mulligan: confirmed .*version=1.1.0")
