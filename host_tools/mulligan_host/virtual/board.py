@@ -43,6 +43,7 @@ _CAUSES = {
     Cause.DEEPSLEEP: "wake from deep sleep",
     Cause.SOFT: "soft reset",
 }
+_LOOK_SECONDS = 3600.0  # the longest wait in one piece: a watchdog may be set to weeks, which is more than poll takes
 _EXIT_SECONDS = 5.0  # from the end of a program's socket to the end of its process
 
 
@@ -248,7 +249,9 @@ class VirtualBoard:
         """Answer requests until the program ends. Raises: what ends it: Reset, WatchdogExpired, PowerCut, _Stopped."""
         armed = self._chip.clock
         while True:
-            timeout = None if armed.timeout_ms is None else max(0.0, self._wall_deadline - time.monotonic())
+            timeout = _LOOK_SECONDS
+            if armed.timeout_ms is not None:
+                timeout = min(timeout, max(0.0, self._wall_deadline - time.monotonic()))
             ready = child.wait(timeout)
             if "wake" in ready:
                 raise _Stopped("power off")
