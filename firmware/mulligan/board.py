@@ -107,15 +107,13 @@ class Device:
             faults = journal.faults()
             by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
             self._trials.roll_back(entry, "{} failed starts, the last by {} reset".format(faults, by), faults > 0)
+        elif action == bootchooser.TRY:
+            self._trials.start(entry)
         for entry in journal.state.entries:
             if entry.slot is not None:
                 self._serve(entry)
-        # Not before all of that is done: boot.py's watchdog stands over it.
-        entry = journal.state.on_trial()
-        if entry:
-            self._system.guard(entry.trial.rules.watchdog_ms)
-        else:
-            self._system.release()
+        if action != bootchooser.TRY:
+            self._system.release()  # not before all of that is done: boot.py's watchdog stands over it
 
     def _serve(self, entry):
         """Put the confirmed model into service, if its slot still holds it."""

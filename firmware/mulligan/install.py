@@ -1,10 +1,10 @@
 """From a patch on a server to a verified artifact in the inactive slot.
 
-Progress is not recorded anywhere: the checksums in the patch's chunk table tell which chunks the slot already holds, so a
+Progress is not recorded anywhere: the checks in the patch's chunk table tell which chunks the slot already holds, so a
 download goes on where a power cut or a lost link stopped it, and costs no flash wear for it.
 """
 
-from binascii import crc32
+from hashlib import sha256
 
 from .core import patch
 from .core.digest import digest_of
@@ -91,14 +91,14 @@ class Installer:
         for index, (_, expected) in enumerate(header.chunks):
             at = index << header.chunk_bits
             left = patch.chunk_length(header, index)
-            crc = 0
+            hasher = sha256()
             while left:
                 piece = self._piece[: min(left, _PIECE)]
                 self._target.readinto(at, piece)
-                crc = crc32(piece, crc)
+                hasher.update(piece)
                 at += len(piece)
                 left -= len(piece)
-            if crc != expected:
+            if patch.check(hasher) != expected:
                 return index
             yield
         return len(header.chunks)

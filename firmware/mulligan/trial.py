@@ -26,13 +26,17 @@ class Trials:
         entry.begin(image, sequence, rules)
         self._journal.commit()  # cut before: the old set; after: a trial that the next boot finds
         self._report("activated", name=entry.name, version=image.version, slot=entry.trial.slot)
+        self.start(entry)
+
+    def start(self, entry):
+        """Count a start of the trial, and stand the watchdog over it: before the app, or anything of the version, runs."""
+        self._journal.mark_start()  # cut before: a boot that nobody counts; after: one that is found if it fails
+        self._system.guard(entry.trial.rules.watchdog_ms)
 
     def run(self):
-        """A generator: one attempt at the trial that the journal has, to its end. Each step runs one golden vector."""
+        """A generator: one attempt at the trial that was started, to its end. Each step runs one golden vector."""
         entry = self._journal.state.on_trial()
         trial = entry.trial
-        self._journal.mark_start()  # counted before it is used: a hang in what follows is found at the next boot
-        self._system.guard(trial.rules.watchdog_ms)
         self._elapsed_us = 0
         self._since = self._clock.ticks_us()
         passed = False
@@ -57,6 +61,7 @@ class Trials:
             self.roll_back(entry, e, not passed)
         else:
             self._confirm(entry, candidate)
+        self._system.release()
 
     def roll_back(self, entry, reason, freeze):
         """End the trial: the confirmed version stays. ``freeze`` where the version itself was at fault.
@@ -66,7 +71,6 @@ class Trials:
         version = entry.trial.image.version
         entry.roll_back(freeze and self._intact(entry))
         self._journal.commit()  # cut before: one more attempt, or this again; after: done
-        self._system.release()
         self._report(
             "rolled-back", name=entry.name, version=version, ms=self._elapsed_us // 1000, reason=described(reason)
         )
@@ -90,7 +94,6 @@ class Trials:
         entry.confirm()
         self._journal.commit()  # cut before: the trial runs again; after: the new set
         self._serving.put(entry.name, candidate)
-        self._system.release()
         self._report("confirmed", name=entry.name, version=entry.image.version, ms=self._elapsed_us // 1000)
 
     def _checks(self, header, candidate, entry):

@@ -6,7 +6,6 @@ The bytes are those of mulligan.core.patch, whose decoder also checks each patch
 import io
 import struct
 import zlib
-from binascii import crc32
 from collections.abc import Iterator
 from hashlib import sha256
 from typing import NamedTuple
@@ -48,7 +47,7 @@ def make(base: bytes, new: bytes) -> bytes:
             candidates.append(list(_cut(segments, at, end)))
         body = min((_deflate(_encode(candidate, base, new)) for candidate in candidates), key=len)
         bodies.append(body)
-        table.append((len(body), crc32(new[at:end])))
+        table.append((len(body), patch.check(sha256(new[at:end]))))
     header = patch.Header(CHUNK_BITS, len(base), len(new), sha256(base).digest(), sha256(new).digest(), table)
     made: bytes = patch.encode_header(header) + b"".join(bodies)
     if apply(base, made) != new:

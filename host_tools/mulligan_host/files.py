@@ -10,24 +10,26 @@ from mulligan_host.errors import HostError
 def write(path: Path, data: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
     """Write ``data`` to ``path`` so that a full disk or a kill leaves the old file, or none, never half of the new one.
 
-    Raises: HostError if ``path`` is there and ``replace`` is false; OSError naming ``path``.
+    Raises: HostError if ``path`` is there and ``replace`` is false, or its directory is missing; OSError naming ``path``.
     """
     if not replace and path.exists():
         raise HostError(f"{path}: is there already; move it away first")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    if not path.parent.is_dir():
+        raise HostError(f"{path}: there is no directory {path.parent}; make it first")
     try:
-        with os.fdopen(handle, "wb") as f:
-            f.write(data)
-            f.flush()
-            os.fsync(f.fileno())
-        Path(name).chmod(mode)
-        Path(name).replace(path)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        try:
+            with os.fdopen(handle, "wb") as f:
+                f.write(data)
+                f.flush()
+                os.fsync(f.fileno())
+            Path(name).chmod(mode)
+            Path(name).replace(path)
+        finally:
+            Path(name).unlink(missing_ok=True)
     except OSError as e:
         e.filename = str(path)
         raise
-    finally:
-        Path(name).unlink(missing_ok=True)
 
 
 def read(path: Path, limit: int = 1 << 26) -> bytes:

@@ -39,14 +39,19 @@ class Samples:
 
 def load_samples(path: Path) -> Samples:
     """Return the arrays x and y of an .npz file. Raises: HostError, OSError."""
+    raw = files.read(path)
     try:
-        with np.load(io.BytesIO(files.read(path)), allow_pickle=False) as data:
-            x, y = data["x"], data["y"].astype(np.int64)
-    except (ValueError, KeyError, EOFError, OSError) as e:
+        with np.load(io.BytesIO(raw), allow_pickle=False) as data:
+            x, y = data["x"], data["y"]
+    except Exception as e:  # NumPy and zipfile have many ways to say it
         raise HostError(f"{path}: not an .npz with arrays x and y") from e
-    if len(x) != len(y) or not len(x):
-        raise HostError(f"{path}: {len(x)} samples but {len(y)} labels")
-    return Samples(x, y)
+    if x.ndim < 1 or y.ndim != 1 or len(x) != len(y) or not len(x):
+        raise HostError(f"{path}: x is {x.shape} and y is {y.shape}: as many samples as labels are needed, one at least")
+    if x.dtype.kind not in "iuf" or y.dtype.kind not in "iu" or not np.isfinite(x).all():
+        raise HostError(f"{path}: samples are finite numbers, labels integers; here are {x.dtype} and {y.dtype}")
+    if y.min() < 0 or y.max() >= slot.NO_LABEL:
+        raise HostError(f"{path}: a label is 0 to {slot.NO_LABEL - 1}")
+    return Samples(x, y.astype(np.int64))
 
 
 def pack(model: bytes, name: str, version: str, samples: Samples, labels: list[str]) -> bytes:
@@ -54,8 +59,8 @@ def pack(model: bytes, name: str, version: str, samples: Samples, labels: list[s
 
     Raises: FormatError, ModelError, Unsupported: what the device would refuse is refused here.
     """
-    if not 0 < len(name) <= manifest.MAX_NAME:
-        raise HostError(f"name {name!r}: 1 to {manifest.MAX_NAME} characters")
+    if not 0 < len(name) <= manifest.MAX_NAME or any(not "!" <= c <= "~" for c in name):
+        raise HostError(f"name {name!r}: 1 to {manifest.MAX_NAME} printable ASCII characters")
     semver.parse(version)
     source = ByteSource(model)
     facts = loader.inspect(source)

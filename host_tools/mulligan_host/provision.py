@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mulligan.core import keyset, slot, state
 from mulligan.core.errors import FormatError
+from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
 from mulligan_host.resources import resource
 from mulligan_host.virtual import firmware, image
@@ -37,8 +38,13 @@ class Setup:
     """More files in vfs; a main.py here takes the place of the example app."""
 
 
-def virtual_flash(path: Path, setup: Setup, mp: MicroPython) -> None:
-    """Write the flash file of a new virtual board that runs ``mp``. Raises: FormatError, NoSlot, OSError."""
+def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4MB) -> None:
+    """Write the flash file, ``size`` bytes, of a new virtual board that runs ``mp``.
+
+    Raises: FormatError, NoSlot; HostError if its directory is missing; OSError naming ``path``.
+    """
+    if not path.parent.is_dir():
+        raise HostError(f"{path}: there is no directory {path.parent}; make it first")
     config = {"board": setup.board, "url": setup.url, "channel": setup.channel, "poll_ms": setup.poll_ms}
     files = {name: resource(f"firmware/{name}").read_bytes() for name in ("boot.py", "main.py")}
     if setup.ca:
@@ -50,7 +56,11 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython) -> None:
         regions["model_0"] = setup.model
         regions["journal"] = _journal(setup.model)
     app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
-    image.build_flash(path, SIZE_4MB, resource(LAYOUT), app, {**files, **setup.files}, regions)
+    try:
+        image.build_flash(path, size, resource(LAYOUT), app, {**files, **setup.files}, regions)
+    except OSError as e:
+        e.filename = str(path)
+        raise
 
 
 def _journal(model: bytes) -> bytes:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mulligan.core import base64url, jws, limits, manifest, semver, slot, state
-from mulligan.core.errors import FormatError, MulliganError
+from mulligan.core.errors import Expired, FormatError, MulliganError
 from mulligan_host import delta, files
 from mulligan_host.errors import HostError
 from mulligan_host.keys import Signer
@@ -62,14 +62,22 @@ class Directory:
         if header.length != len(order.image):
             raise FormatError(f"slot image: {len(order.image)} bytes, its header says {header.length}")
         version = order.version or header.version
-        earlier = self.releases()
+        earlier = self.releases() if self.path.is_dir() else []
         if any(r.release == version for r in earlier):
             raise HostError(f"{self.path}: release {version} is there already: releases never change")
         sequence = max((r.sequence for r in earlier), default=0) + 1
         health = {key: getattr(order.health, key) for key in state.Rules._fields}
         if not 0 <= order.health.correct <= header.golden:
             raise HostError(f"{order.health.correct} correct golden vectors asked for, the image has {header.golden}")
+        if order.days < 1:
+            raise HostError(f"a release that may be installed for {order.days} days is none; give it one at least")
         now = int(time.time())
+        blobs: list[bytes] = []
+
+        def blob(data: bytes) -> dict[str, Any]:
+            blobs.append(data)
+            return {"size": len(data), "sha256": base64url.encode(sha256(data).digest())}
+
         artifact: dict[str, Any] = {
             "plane": "model",
             "name": header.name,
@@ -77,13 +85,14 @@ class Directory:
             "counter": sequence,
             "size": len(order.image),
             "sha256": base64url.encode(sha256(order.image).digest()),
-            "full": self._store(delta.make(b"", order.image)),
+            "full": blob(delta.make(b"", order.image)),
             "requires": order.requires,
             "health": health,
         }
         patches = self._patches(order.image, header.name, earlier)
         if patches:
-            artifact["patches"] = self._store(_canonical(patches))
+            index = [{"base": base64url.encode(base), **blob(patch)} for base, patch in patches]
+            artifact["patches"] = blob(_canonical(index))
         payload = {
             "mulligan": manifest.VERSION,
             "release": version,
@@ -96,6 +105,10 @@ class Directory:
         }
         raw = _canonical(payload)
         built: manifest.Manifest = manifest.parse(raw)
+        # All is known to be in order; nothing was written yet.
+        self._make()
+        for data in blobs:
+            files.write(self.path / "artifacts" / sha256(data).hexdigest(), data)
         files.write(self._payload(version), raw)
         return built
 
@@ -107,11 +120,13 @@ class Directory:
         return path
 
     def verify(self, channel: str, keys: dict[str, bytes]) -> manifest.Manifest:
-        """Check what a device would: signature, format, and that each source is there and yields the artifact.
+        """Check what a device would: signature, format, expiry, and that each source is there and yields the artifact.
 
         Raises: MulliganError, OSError.
         """
         verified: manifest.Manifest = manifest.parse(jws.verify(files.read(self.channel(channel), limits.MAX_TOKEN), keys))
+        if verified.expires < time.time():
+            raise Expired(f"{self.channel(channel)}: release {verified.release} has expired; build and sign a new one")
         for artifact in verified.artifacts:
             new = self._new(artifact)
             for item in manifest.parse_index(self._artifact(artifact.patches)) if artifact.patches else []:
@@ -135,7 +150,9 @@ class Directory:
         return self.path / f"{channel}.jws"
 
     def releases(self) -> list[manifest.Manifest]:
-        """Return the built releases by sequence. Raises: FormatError naming the file that is not one."""
+        """Return the built releases by sequence. Raises: FormatError naming the file that is not one; HostError."""
+        if not self.path.is_dir():
+            raise HostError(f"{self.path}: no such directory; mulligan release build makes one")
         found = []
         for path in (self.path / "releases").glob("*.json"):
             try:
@@ -144,8 +161,13 @@ class Directory:
                 raise FormatError(f"{path}: {e}") from e
         return sorted(found, key=lambda r: r.sequence)
 
-    def _patches(self, image: bytes, name: str, earlier: list[manifest.Manifest]) -> list[dict[str, Any]]:
-        """Make patches from the last versions of the artifact, and keep those that are smaller than the full one."""
+    def _make(self) -> None:
+        """Make the directory, inside one that is there."""
+        for path in (self.path, self.path / "artifacts", self.path / "releases"):
+            path.mkdir(exist_ok=True)
+
+    def _patches(self, image: bytes, name: str, earlier: list[manifest.Manifest]) -> list[tuple[bytes, bytes]]:
+        """Make (base's SHA-256, patch) from the last versions of the artifact; keep what is smaller than the full one."""
         digests = [a.sha256 for r in earlier for a in r.artifacts if (a.plane, a.name) == ("model", name)]
         digests = list(dict.fromkeys(reversed(digests)))
         full = len(delta.make(b"", image))
@@ -153,7 +175,7 @@ class Directory:
         for digest in digests[:_BASES]:
             patch = delta.make(self._image(digest), image)
             if len(patch) < full and digest != sha256(image).digest():
-                entries.append({"base": base64url.encode(digest), **self._store(patch)})
+                entries.append((digest, patch))
         return entries
 
     def _image(self, digest: bytes) -> bytes:
@@ -169,11 +191,6 @@ class Directory:
         if len(new) != artifact.size or sha256(new).digest() != artifact.sha256:
             raise FormatError(f"{artifact.name} {artifact.version}: the full source yields something else")
         return new
-
-    def _store(self, data: bytes) -> dict[str, Any]:
-        digest = sha256(data).digest()
-        files.write(self.path / "artifacts" / digest.hex(), data)
-        return {"size": len(data), "sha256": base64url.encode(digest)}
 
     def _artifact(self, blob: manifest.Blob | manifest.Patch) -> bytes:
         path = self.path / "artifacts" / blob.sha256.hex()

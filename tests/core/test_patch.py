@@ -1,5 +1,4 @@
 import struct
-from binascii import crc32
 from hashlib import sha256
 from io import BytesIO
 
@@ -67,7 +66,7 @@ def make():
 
 def build(bodies, chunks, base=BASE, bits=12):
     new = b"".join(chunks)
-    table = [(len(body), crc32(chunk)) for body, chunk in zip(bodies, chunks)]
+    table = [(len(body), patch.check(sha256(chunk))) for body, chunk in zip(bodies, chunks)]
     header = patch.Header(bits, len(base), len(new), sha256(base).digest(), sha256(new).digest(), table)
     return patch.encode_header(header) + b"".join(bodies)
 
@@ -145,9 +144,9 @@ def test_segments_that_lie():
 
 
 def test_chunk_tables_that_lie():
-    header = patch.Header(12, 0, 100, bytes(32), bytes(32), [(patch.max_chunk(12) + 1, 0)])
+    header = patch.Header(12, 0, 100, bytes(32), bytes(32), [(patch.max_chunk(12) + 1, bytes(4))])
     raises(PatchError, apply, patch.encode_header(header), 100)
-    header = patch.Header(12, 0, 5000, bytes(32), bytes(32), [(1, 0)])
+    header = patch.Header(12, 0, 5000, bytes(32), bytes(32), [(1, bytes(4))])
     raises(PatchError, apply, patch.encode_header(header), 5000)
 
 

@@ -110,8 +110,8 @@ class HealthError(MulliganError):
 
 
 def described(reason):
-    """One line for a report: the message, and of an error that is not ours its type too."""
+    """One line for a report: the message, and before it the type of an error whose message does not say enough alone."""
     text = str(reason)
-    if isinstance(reason, Exception) and not isinstance(reason, MulliganError):
+    if isinstance(reason, Exception) and not isinstance(reason, (HealthError, TransportError)):
         return type(reason).__name__ + (": " + text if text else "")
     return text

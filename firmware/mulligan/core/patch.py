@@ -8,6 +8,7 @@ which ones the slot already holds.
 import struct
 from binascii import crc32
 from collections import namedtuple
+from hashlib import sha256
 
 from .add8 import add8
 from .errors import PatchError
@@ -17,7 +18,7 @@ MAGIC = b"MPAT"
 VERSION = 1
 TIER_DEFLATE = 1
 HEADER_SIZE = 84
-TABLE_ENTRY = "<II"  # bytes of the chunk in the patch, CRC-32 of the chunk of the artifact
+TABLE_ENTRY = "<I4s"  # bytes of the chunk in the patch, check() of the chunk of the artifact
 MIN_CHUNK_BITS = 12  # a chunk is a whole number of flash sectors
 MAX_CHUNK_BITS = 15
 _HEADER = "<4sBBBBII32s32sI"
@@ -29,13 +30,13 @@ LITERAL = 0
 COPY = 1
 ADD8 = 2
 
-# chunks: [(size in the patch, CRC-32 of what it yields)]; base_size 0: needs no base.
+# chunks: [(size in the patch, check of what it yields)]; base_size 0: needs no base.
 Header = namedtuple("Header", ("chunk_bits", "base_size", "new_size", "base_sha256", "new_sha256", "chunks"))
 
 
 def encode_header(header):
     """The header and chunk table as bytes."""
-    table = b"".join([struct.pack(TABLE_ENTRY, size, crc) for size, crc in header.chunks])
+    table = b"".join([struct.pack(TABLE_ENTRY, size, expected) for size, expected in header.chunks])
     fields = (MAGIC, VERSION, TIER_DEFLATE, header.chunk_bits, 0, header.base_size, header.new_size)
     head = struct.pack(_HEADER, *(fields + (header.base_sha256, header.new_sha256, 0)))[:-4]
     return head + struct.pack("<I", crc32(table, crc32(head))) + table
@@ -71,6 +72,15 @@ def max_chunk(bits):
     return (1 << bits) + (1 << bits >> 3)
 
 
+def check(hasher):
+    """What the chunk table says of a chunk whose bytes went into ``hasher`` (a SHA-256): the first 4 bytes of the digest.
+
+    Not a CRC-32: an artifact may hold bytes followed by their own CRC-32, and whatever such bytes are, a CRC-32 over both is
+    the same.
+    """
+    return hasher.digest()[:4]
+
+
 def chunk_length(header, index):
     """How many bytes of the artifact chunk ``index`` yields."""
     return min(1 << header.chunk_bits, header.new_size - (index << header.chunk_bits))
@@ -96,7 +106,8 @@ class Decoder:
         """
         left = chunk_length(self._header, index)
         expected = self._header.chunks[index][1]
-        crc = position = 0
+        hasher = sha256()
+        position = 0
         segments = Inflater(stream)
         while left:
             kind = segments.byte()
@@ -119,10 +130,10 @@ class Decoder:
                 if kind == ADD8:
                     self._base.readinto(position, self._old[:count])
                     add8(data, self._old, count)  # type: ignore[arg-type]
-                crc = crc32(data, crc)
+                hasher.update(data)
                 write(data)
                 length -= count
                 if kind != LITERAL:
                     position += count
-        if crc != expected:
-            raise PatchError("patch: chunk {} does not yield what its checksum says".format(index))
+        if check(hasher) != expected:
+            raise PatchError("patch: chunk {} does not yield what the table says".format(index))

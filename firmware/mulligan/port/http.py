@@ -48,7 +48,7 @@ class Client:
             sock.settimeout(self._timeout_s)
             sock.connect(address[-1])
             sock.setblocking(False)
-            return _Link(self._secured(sock, host) if tls else sock, self._timeout_s * 1000)
+            return _Link(self._secured(sock, host) if tls else sock, int(self._timeout_s * 1000))
         except (OSError, ValueError):
             sock.close()
             raise
@@ -118,7 +118,7 @@ class _Link:
                     self._poll.register(self._stream, event)
                     self._poll.poll(left_ms)
                     self._poll.unregister(self._stream)
-        except OSError as e:
+        except (OSError, ValueError) as e:  # ValueError: a certificate that is not to be trusted
             raise TransportError("HTTP: link lost: {}".format(e))
 
 

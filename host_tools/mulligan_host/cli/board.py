@@ -1,0 +1,102 @@
+"""``mulligan board``: boards that a release can be tried on."""
+
+import re
+import threading
+from pathlib import Path
+
+import rich_click as click
+
+from mulligan.core import partitions
+from mulligan.core.errors import FormatError
+from mulligan_host import files, provision
+from mulligan_host import keys as signing
+from mulligan_host.errors import HostError
+from mulligan_host.micropython import MicroPython, resolve
+from mulligan_host.virtual.board import BoardError, VirtualBoard
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_NEW = "For a new FLASH: "
+
+
+@click.group()
+def board() -> None:
+    """Run a board."""
+
+
+@board.command()
+@click.argument("flash", type=_FILE)
+@click.option("--key", "keys", multiple=True, type=_FILE, help=_NEW + "a public key that may sign its releases; repeat for more.")
+@click.option("--model", type=_FILE, help=_NEW + "the slot image that it starts with.")
+@click.option("--url", help=_NEW + "of the release directory it polls.")
+@click.option("--ca", type=_FILE, help=_NEW + "DER of the certificate authority of an https URL.")
+@click.option("--board", "name", help=_NEW + "what releases call it.  [default: virtual]")
+@click.option("--poll-ms", type=click.IntRange(1), help=_NEW + "how often it polls.  [default: 60000]")
+@click.option("--app", type=_FILE, help=_NEW + "a main.py in place of the example app.")
+@click.option("--size", default=4, show_default=True, type=click.IntRange(1, 16), help="Megabytes of flash.")
+@click.option("--power-cut", type=click.IntRange(1), metavar="N", help="Let the power fail inside the N-th flash operation.")
+@click.option("--until", metavar="REGEX", help="Stop when a console line matches.")
+@click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for --until.")
+def virtual(
+    flash: Path, keys: tuple[Path, ...], model: Path | None, url: str | None, ca: Path | None, name: str | None,
+    poll_ms: int | None, app: Path | None, size: int, power_cut: int | None, until: str | None, timeout: float,
+) -> None:  # fmt: skip
+    """Run the virtual board whose flash is the file FLASH, until Ctrl-C, and show its console.
+
+    If there is no such file, a new board is made. Its flash stays for the next run. Exit code: 0; 1 if the board failed, or if
+    no line matched --until.
+    """
+    try:
+        wanted = re.compile(until) if until is not None else None
+    except re.error as e:
+        raise click.UsageError(f"--until {until}: not a regular expression: {e}") from e
+    ports = resolve()
+    given = (keys, model, url, ca, name, poll_ms, app)
+    if not flash.exists():
+        if not keys:
+            raise click.UsageError(f"{flash}: not there; to make a new board, give --key (a public key from: mulligan keys new)")
+        setup = provision.Setup(
+            name or "virtual",
+            [signing.load_public(path) for path in keys],
+            files.read(model) if model else None,
+            url + "/" * (not url.endswith("/")) if url else "",
+            files.read(ca) if ca else b"",
+            poll_ms=poll_ms or provision.Setup.poll_ms,
+            files={"main.py": files.read(app)} if app else {},
+        )
+        provision.virtual_flash(flash, setup, _main_port(ports), size << 20)
+    elif any(given):
+        raise click.UsageError(f"{flash}: is there already; leave out --key, --model, --url and the like, or remove the file")
+    with VirtualBoard(flash, ports, size=size << 20, on_line=lambda line: click.echo(line)) as running:
+        _has_table(running, flash)
+        if power_cut:
+            running.cut_power(power_cut)
+        running.power_on()
+        if wanted:
+            _wait(running, wanted, timeout)
+            return
+        try:
+            why = running.wait_off(threading.TIMEOUT_MAX)
+        except KeyboardInterrupt:
+            return  # how a board that runs for ever is ended
+    if why.startswith("failed"):
+        raise HostError(f"{flash}: the board {why}")
+
+
+def _main_port(ports: list[MicroPython]) -> MicroPython:
+    """The 32-bit port, whose words are the ESP32's; the first where there is none."""
+    return next((mp for mp in ports if mp.bits == 32), ports[0])
+
+
+def _wait(running: VirtualBoard, wanted: re.Pattern[str], timeout: float) -> None:
+    try:
+        running.wait(wanted, timeout)
+    except BoardError as e:
+        when = f"within {timeout:g} s" if running.powered else "before the board stopped"
+        raise HostError(f"no console line matched {wanted.pattern!r} {when}") from e
+
+
+def _has_table(running: VirtualBoard, flash: Path) -> None:
+    try:
+        partitions.decode(running.flash.peek(partitions.TABLE_OFFSET, partitions.TABLE_SIZE))
+    except FormatError as e:
+        raise HostError(f"{flash}: not a board's flash ({e}); remove it and give --key to make a new board") from e

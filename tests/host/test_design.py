@@ -1,0 +1,210 @@
+"""docs/DESIGN.md says what the code does, and what README.md promises has the test that it names."""
+
+import ast
+import itertools
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bsdiff4
+import pytest
+
+from host.conftest import MakeRig
+from host.documents import ROOT, tables
+from host.rig import image
+from mulligan.core import bootchooser, manifest, patch
+from mulligan.core.journal import MAX_STARTS
+from mulligan.core.state import RECORD, Rules
+from mulligan_host import delta, demo, pack, release
+from mulligan_host.resources import resource
+
+DESIGN = ROOT / "docs" / "DESIGN.md"
+TABLES = tables(DESIGN)
+_CAUSES = {"hard": bootchooser.HARD, "watchdog": bootchooser.WATCHDOG}
+
+
+def test_boot_table() -> None:
+    """For all inputs exactly one row of the table applies, it says what choose() does, and no row is idle."""
+    rows = TABLES["Boot: choose"]
+    used = set()
+    starts, faults, attempts, causes = range(MAX_STARTS + 3), range(5), range(1, 5), range(8)
+    for on_trial, started, failed, most, cause in itertools.product((False, True), starts, faults, attempts, causes):
+        action, fault = bootchooser.choose(on_trial, started, failed, most, cause)
+        matching = [i for i, row in enumerate(rows) if _applies(row, on_trial, started, failed + fault, most, cause)]
+        assert len(matching) == 1, (on_trial, started, failed, most, cause, matching)
+        used.update(matching)
+        row = rows[matching[0]]
+        assert (row["action"], row["counts as a fault"] == "yes") == (action, fault), (row, failed, most, cause)
+    assert used == set(range(len(rows)))
+
+
+def _applies(row: dict[str, str], on_trial: bool, starts: int, faults: int, attempts: int, cause: int) -> bool:
+    lowest, _, highest = row["starts"].partition(" to ")
+    if row["starts"] == "any":
+        in_range = True
+    elif row["starts"].endswith(" or more"):
+        in_range = starts >= int(lowest.removesuffix(" or more"))
+    else:
+        in_range = int(lowest) <= starts <= int(highest or lowest)
+    named = {"any": set(range(8)), "other": set(range(8)) - set(_CAUSES.values())}
+    return (
+        (row["on trial"] == "yes") == on_trial
+        and in_range
+        and cause in named.get(row["cause"], {_CAUSES.get(word, -1) for word in row["cause"].split(", ")})
+        and row["faults, this boot's counted"] in ("any", "below attempts" if faults < attempts else "attempts or more")
+    )
+
+
+def test_bound_examples() -> None:
+    rows = {row["what"]: row for row in TABLES["Bound: examples"]}
+    for row in rows.values():
+        attempts, boot, deadline, watchdog, bound = [int(row[key]) for key in list(row)[1:]]
+        assert manifest.bound_ms(boot, Rules(attempts, deadline, watchdog, 0, 0)) == bound
+    assert _figures(rows["the releases of the demo"]) == _order(demo._HEALTH, 1500)
+    defaults = release.Order(b"", [], release.Health(0))
+    assert _figures(rows["the defaults of `mulligan release build`"]) == _order(defaults.health, defaults.boot_ms)
+    text = DESIGN.read_text(encoding="utf-8")
+    worked = re.search(r"For the demo: (.+) = (\d+)\.", text)
+    assert worked
+    assert _sum(worked[1]) == int(worked[2]) == int(rows["the releases of the demo"]["bound in ms"])
+
+
+def _figures(row: dict[str, str]) -> list[int]:
+    return [int(row[key]) for key in ("attempts", "boot_ms", "deadline_ms", "watchdog_ms")]
+
+
+def _order(health: release.Health, boot_ms: int) -> list[int]:
+    return [health.attempts, boot_ms, health.deadline_ms, health.watchdog_ms]
+
+
+def _sum(text: str) -> int:
+    """The value of ``a × (b + c + d) + e``."""
+    a, b, c, d, e = map(int, re.findall(r"\d+", text))
+    assert text == f"{a} × ({b} + {c} + {d}) + {e}"
+    return a * (b + c + d) + e
+
+
+def test_what_a_power_cut_leaves(make_rig: MakeRig, tmp_path: Path) -> None:
+    """The flash operations of an update are those of the table, in its order; a board cut off inside each boots as it says."""
+    rows = TABLES["Flash: an update"]
+    # Slot 0 holds nothing at first that the second update could use again.
+    rig = make_rig(tls=False, model=image("1.0.0", model="1.3.0-slow"))
+    rig.on()
+    rig.publish("1.1.0")
+    rig.wait("confirmed")
+    rig.now("1.1.0")
+    # The second update, because its confirm needs a new journal sector: the table's longest way.
+    steps: list[str] = []
+    cuts: dict[str, Path] = {}
+    address = {label: rig.address(label) for label in ("journal", "model_0", "model_1", "vfs")}
+    flash = rig.board.flash
+
+    def watched(operation: str, original: Callable[..., None]) -> Callable[..., None]:
+        def run(at: int, data: Any) -> None:
+            size = data if operation == "erase" else len(data)
+            what = _called(operation, at, size, address)
+            steps.append(what)
+            left = max(1, size // 10)  # a record's checksum lies behind the first tenth
+            torn = b"\xff" * left if operation == "erase" else bytes(data[:left])
+            if steps.count(what) <= 2:
+                cut = bytearray(flash.peek(0, flash.size))
+                cut[at : at + left] = torn
+                path = cuts[f"{what}, {steps.count(what)}"] = tmp_path / f"{len(cuts)}.bin"
+                path.write_bytes(cut)
+            original(at, data)
+
+        return run
+
+    flash.erase = watched("erase", flash.erase)  # type: ignore[method-assign]
+    flash.program = watched("program", flash.program)  # type: ignore[method-assign]
+    content = image("1.4.0", model="1.0.0")
+    rig.publish("1.4.0", content)
+    rig.wait("confirmed")
+    rig.now("1.4.0")
+    rig.board.power_off()
+
+    expected = [f"{row['operation']}, {row['where']}" for row in rows]
+    assert [row["step"] for row in rows] == [str(i) for i in range(1, len(rows) + 1)]
+    sectors = -(-len(content) // 4096)
+    assert steps == expected[:2] * sectors + expected[2:]
+
+    for number, row in enumerate(rows):
+        repeated = expected[:number].count(expected[number]) + 1
+        rig.load(cuts[f"{expected[number]}, {repeated}"])
+        rig.board.power_on()
+        assert rig.wait("boot")["action"] == row["next boot"], row
+        assert rig.wait("serving")["version"] == "1.1.0", row
+
+
+def _called(operation: str, at: int, size: int, address: dict[str, int]) -> str:
+    """What the table calls an operation on the board whose confirmed slot is 1."""
+    if address["model_0"] <= at < address["model_1"]:
+        return f"{operation} a sector, inactive slot"
+    assert address["journal"] <= at < address["model_0"], hex(at)
+    if operation == "erase":
+        return "erase a sector, journal"
+    return f"program {'a record' if size == RECORD else 'the marks'}, journal"
+
+
+def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The patch sizes that the chunk size was chosen by."""
+    samples = pack.load_samples(resource("models/golden.npz"))
+    labels = [str(digit) for digit in range(10)]
+    base, new = (
+        pack.pack(resource(f"models/digits-{version}.tflite").read_bytes(), "digits", version, samples, labels)
+        for version in ("1.0.0", "1.1.0")
+    )
+    assert f"({len(new)} bytes)" in DESIGN.read_text(encoding="utf-8")
+    made = []
+    for bits in (12, 13, patch.MAX_CHUNK_BITS):
+        monkeypatch.setattr(delta, "CHUNK_BITS", bits)
+        made.append(len(delta.make(base, new)))
+    made.append(len(bsdiff4.diff(base, new)))
+    stated = [int(row["bytes of patch"]) for row in TABLES["Chunks: sizes"]]
+    assert made == pytest.approx(stated, rel=0.03)  # another zlib deflates a little differently
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *sorted(p.name for p in (ROOT / "docs").rglob("*.md"))])
+def test_what_a_document_names_is_there(document: str) -> None:
+    """Each test, file and link."""
+    path = next(p for p in (ROOT / document, ROOT / "docs" / document, ROOT / "docs" / "adr" / document) if p.is_file())
+    text = path.read_text(encoding="utf-8")
+    for file, name in re.findall(r"`(?:tests/)?((?:core|host|tflite)/test_\w+\.py)::(test_\w+)`", text):
+        tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+        names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+        assert name in names, f"{document}: there is no {file}::{name}"
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+        assert (path.parent / target).exists(), f"{document}: links to {target}, which is not there"
+    for target in re.findall(r"`((?:firmware|host_tools|tests|docs|models|partitions)/[\w./-]+\.\w+)`", text):
+        assert (ROOT / target).exists() or "test_x" in target, f"{document}: names {target}, which is not there"
+
+
+def test_the_quick_start_runs(tmp_path: Path) -> None:
+    """The commands that README.md prints, one after the other, as it prints them."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^    (mulligan .+)$", text, re.MULTILINE)
+    assert len(commands) >= 9
+    (tmp_path / "models").symlink_to(ROOT / "models")
+    for command in commands:
+        argv = [sys.executable, "-m", "mulligan_host", *shlex.split(command)[1:]]
+        done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def test_the_recorded_demo_is_of_this_demo() -> None:
+    """The README's record names each step of the demo, in its order, each as expected."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    tree = ast.parse((ROOT / "host_tools" / "mulligan_host" / "demo.py").read_text(encoding="utf-8"))
+    titles = [
+        node.elts[1].value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Tuple) and isinstance(node.elts[0], ast.Attribute) and isinstance(node.elts[1], ast.Constant)
+    ]
+    assert len(titles) >= 6
+    found = re.findall(r"^\d+\. (.+?) ─+", text, re.MULTILINE)
+    assert found == titles
+    assert text.count(": as expected") == len(titles)

@@ -1,0 +1,357 @@
+"""docs/SPEC.md says what the code does: every table of it is held against the module that defines the format."""
+
+import ast
+import base64
+import copy
+import json
+import re
+import struct
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core import golden
+from host.documents import ROOT, tables
+from mulligan.core import errors, inflate, jws, keyset, manifest, patch, slot, state
+from mulligan.core.errors import FormatError, MulliganError, PatchError
+from mulligan.core.journal import Journal
+from mulligan_host import keys, partitions, release
+
+SPEC = tables(ROOT / "docs" / "SPEC.md")
+_CODES = {"B": "u8", "H": "u16", "I": "u32"}
+
+# Caption: the struct formats that follow one another there, from which offset on, and what stands behind them.
+_IMAGE, _TRIAL = state._IMAGE, state._TRIAL
+LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
+    "Key set: header": ([(keyset.HEADER, 0)], []),
+    "Key set: entry": ([(keyset.ENTRY, 0)], []),
+    "Journal: record header": ([(state._HEADER, 0)], []),
+    "Journal: entry": (
+        [(state._ENTRY, 0), (_IMAGE, state._AT_IMAGE), (_IMAGE, state._AT_TRIED), (_TRIAL, state._AT_TRIAL)],
+        [(state._AT_FROZEN, 8 * state.MAX_FROZEN, "bytes")],
+    ),
+    "Journal: marks": ([("<II", state.MARKS)], []),
+    "Slot image: header": ([(slot._FORMAT, 0)], [(84, 4, "u32"), (88, slot.HEADER_SIZE - 88, "bytes")]),
+    "Patch: header": ([(patch._HEADER, 0)], []),
+    "Patch: chunk table entry": ([(patch.TABLE_ENTRY, 0)], []),
+}
+FIELDS = ("Manifest: payload", "Patch index: entry")
+OTHERS = {
+    "Partitions: virtual-4mb", "Patch: segments", "Release directory: files", "Configuration file: fields",
+    "Error codes: classes", *FIELDS,
+}  # fmt: skip
+CONSTANTS = sorted(caption for caption in SPEC if caption.endswith((": limits", ": types")))
+
+
+def test_no_table_goes_unread() -> None:
+    assert set(SPEC) == {*LAYOUTS, *OTHERS, *CONSTANTS}
+
+
+@pytest.mark.parametrize("caption", LAYOUTS)
+def test_layouts(caption: str) -> None:
+    formats, rest = LAYOUTS[caption]
+    expected = []
+    for layout, at in formats:
+        for count, code in re.findall(r"(\d*)([A-Za-z])", layout):
+            for _ in range(1 if code == "s" else int(count or 1)):
+                size = struct.calcsize(f"<{count if code == 's' else ''}{code}")
+                expected.append((at, size, "bytes" if code == "s" else _CODES[code]))
+                at += size
+    found = [(int(row["offset"]), int(row["size"]), row["type"]) for row in SPEC[caption]]
+    assert found == expected + rest
+    for (at, size, _), (following, _, _) in pairwise(found):
+        assert at + size == following, f"{caption}: a gap or an overlap at {following}"
+
+
+@pytest.mark.parametrize("caption", CONSTANTS)
+def test_constants(caption: str) -> None:
+    rows = SPEC[caption]
+    assert rows
+    for row in rows:
+        name = row["constant"].strip("`")
+        assert _constant(name) == ast.literal_eval(row["value"].strip("`")), name
+
+
+def test_what_the_layouts_add_up_to() -> None:
+    """Sizes that several tables share."""
+    assert struct.calcsize(keyset.HEADER) + keyset.MAX_KEYS * struct.calcsize(keyset.ENTRY) + 4 == keyset.MAX_LENGTH
+    assert struct.calcsize(patch._HEADER) == patch.HEADER_SIZE
+    assert struct.calcsize(slot._FORMAT) == 84
+    last = SPEC["Journal: entry"][-1]
+    assert int(last["offset"]) + int(last["size"]) == state._ENTRY_SIZE
+    assert struct.calcsize(state._HEADER) + state.MAX_ENTRIES * state._ENTRY_SIZE + 4 <= state.MARKS
+    assert state.MARKS + 8 <= state.RECORD
+    assert "plane: " + ", ".join(f"{i} {plane}" for i, plane in enumerate(state.PLANES)) in _fields("Journal: entry")
+    assert patch.max_chunk(12) == 4096 * 9 // 8
+    assert patch.max_chunk(patch.MAX_CHUNK_BITS) <= inflate.MAX_OUTPUT
+
+
+def test_checksums_cover_what_the_text_says() -> None:
+    """A changed byte is refused exactly where the text puts it under the checksum, and let pass where it says `not read`."""
+    assert _damage_found(golden.KEY_SET, keyset.decode, FormatError) == set(range(92))
+    head = golden.SLOT_IMAGE[:96]
+    assert _damage_found(head, lambda raw: slot.parse(raw, 1 << 20), FormatError) == set(range(88))
+
+    def record(raw: bytes) -> None:
+        state.decode(raw + b"\xff" * (state.RECORD - len(raw)))
+
+    assert _damage_found(golden.RECORD, record, FormatError) == set(range(16 + 204 + 4))
+
+    def header(raw: bytes) -> None:
+        size = patch.table_size(raw[: patch.HEADER_SIZE], 5096)
+        patch.decode_header(raw[: patch.HEADER_SIZE], raw[patch.HEADER_SIZE : patch.HEADER_SIZE + size])
+
+    assert _damage_found(golden.PATCH[: 84 + 16], header, PatchError) == set(range(84 + 16))
+
+
+def test_the_marks() -> None:
+    """Starts and faults clear the bits of their own words from bit 0 up, until 32."""
+
+    class Flash:
+        size = 8192
+        data = bytearray(b"\xff" * 8192)
+
+        def readinto(self, at: int, buf: bytearray) -> None:
+            buf[:] = self.data[at : at + len(buf)]
+
+        def program(self, at: int, buf: bytes) -> None:
+            self.data[at : at + len(buf)] = buf
+
+        def erase(self, at: int) -> None:
+            self.data[at : at + 4096] = b"\xff" * 4096
+
+    flash = Flash()
+    journal = Journal(flash)
+    journal.commit()
+    for count in range(1, 40):
+        journal.mark_start()
+        if count <= 3:
+            journal.mark_fault()
+        words = struct.unpack_from("<II", flash.data, state.MARKS)
+        assert words == (0xFFFFFFFF << min(count, 32) & 0xFFFFFFFF, 0xFFFFFFFF << min(count, 3) & 0xFFFFFFFF)
+        assert (journal.starts(), journal.faults()) == (min(count, 32), min(count, 3))
+    assert flash.data[state.MARKS + 8 : state.RECORD] == b"\xff" * (state.RECORD - state.MARKS - 8)
+
+
+def test_partition_layout() -> None:
+    rows = partitions.read_csv(ROOT / "partitions" / "virtual-4mb.csv", 4 << 20)
+    numbers = ("type", "subtype", "offset", "size")
+    found = [(row["label"], *(int(row[key], 0) for key in numbers)) for row in SPEC["Partitions: virtual-4mb"]]
+    assert found == [(row.label, row.type, row.subtype, row.offset, row.size) for row in rows]
+
+
+def test_segment_kinds() -> None:
+    kinds = [row["kind"].strip("`") for row in SPEC["Patch: segments"]]
+    assert [getattr(patch, kind) for kind in kinds] == list(range(patch.ADD8 + 1))
+
+
+@pytest.mark.parametrize("caption", FIELDS)
+def test_fields_and_their_limits(caption: str) -> None:
+    """The lowest and the highest value are taken; what is just outside or of another type is refused, as is a missing field."""
+    parse, document, names = _documents(caption)
+    for row in SPEC[caption]:
+        path = row["field"].strip("`")
+        low, high = int(row["lowest"]), int(row["highest"])
+        good, bad = _values(row["type"], low, high)
+        for value in good:
+            parse(_with(document, path, value))
+        for value in [*bad, None, True, 1.5]:
+            with pytest.raises(FormatError):
+                parse(_with(document, path, value))
+        without = _with(document, path, _MISSING)
+        if row["required"] == "yes":
+            with pytest.raises(FormatError):
+                parse(without)
+        else:
+            parse(without)
+    assert names == {row["field"].strip("`").split(".")[-1] for row in SPEC[caption]}
+
+
+def test_jws_header_limit() -> None:
+    limit = jws._MAX_HEADER
+    with pytest.raises(FormatError, match="header too long"):
+        jws.verify(b"A" * (limit + 1) + b".AA.AA", {})
+    with pytest.raises(FormatError, match="JSON"):
+        jws.verify(b"A" * limit + b".AA.AA", {})
+
+
+def test_index_has_at_most_32_entries() -> None:
+    text = (ROOT / "docs" / "SPEC.md").read_text(encoding="utf-8")
+    most = re.search(r"An index has at most (\d+) entries", text)
+    assert most
+    one = json.loads(golden.PATCH_INDEX)
+    assert len(manifest.parse_index(json.dumps(one * int(most[1])).encode())) == int(most[1])
+    with pytest.raises(FormatError):
+        manifest.parse_index(json.dumps(one * (int(most[1]) + 1)).encode())
+
+
+def test_release_directory(tmp_path: Path) -> None:
+    """Two releases, a patch and its index: every file is one of the table's, and every line of the table has a file."""
+    signer = keys.create(tmp_path / "key.pem")
+    directory = release.Directory(tmp_path / "releases")
+    for version in ("1.0.0", "1.1.0"):
+        vectors = [(bytes(4), bytes(2), 0)]
+        image = slot.build("digits", version, bytes(range(256)) * 20, 512, vectors, [], [3])
+        directory.build(release.Order(image, ["virtual"], release.Health(correct=1)))
+        directory.sign(version, signer)
+    files = [path.relative_to(directory.path).as_posix() for path in directory.path.rglob("*") if path.is_file()]
+    patterns = [row["pattern"].strip("`") for row in SPEC["Release directory: files"]]
+    assert [sum(bool(re.fullmatch(pattern, name)) for pattern in patterns) for name in files] == [1] * len(files)
+    assert all(any(re.fullmatch(pattern, name) for name in files) for pattern in patterns)
+
+
+def test_configuration_file() -> None:
+    """``board`` needs the chip to be imported, so its source is read instead."""
+    tree = ast.parse((ROOT / "firmware" / "mulligan" / "board.py").read_text(encoding="utf-8"))
+    names = _module_constants(tree)
+    found = next(
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and ast.unparse(node.targets[0]) == "known"
+    )
+    defaults = {
+        ast.literal_eval(key): names[value.id] if isinstance(value, ast.Name) else ast.literal_eval(value)
+        for key, value in zip(found.keys, found.values, strict=True)
+        if key is not None
+    }
+    table = SPEC["Configuration file: fields"]
+    assert {row["field"].strip("`"): ast.literal_eval(row["default"].strip("`")) for row in table} == defaults
+
+
+def test_error_codes() -> None:
+    found = {
+        name: (str(cls.code), "" if cls is MulliganError else cls.__bases__[0].__name__)
+        for name, cls in vars(errors).items()
+        if isinstance(cls, type) and issubclass(cls, MulliganError)
+    }
+    table = SPEC["Error codes: classes"]
+    assert {row["class"].strip("`"): (row["code"], row["base"].strip("`")) for row in table} == found
+    assert len({code for code, _ in found.values()}) == len(found)
+
+
+_MISSING = object()
+
+
+def _constant(name: str) -> object:
+    module, _, attribute = name.rpartition(".")
+    if module.startswith("port."):  # needs the chip to be imported
+        path = ROOT / "firmware" / "mulligan" / (module.replace(".", "/") + ".py")
+        return _module_constants(ast.parse(path.read_text(encoding="utf-8")))[attribute]
+    full = f"mulligan.core.{module}" if find_spec(f"mulligan.core.{module}") else f"mulligan.{module}"
+    value: object = getattr(import_module(full), attribute)
+    return value
+
+
+def _module_constants(tree: ast.Module) -> dict[str, object]:
+    found: dict[str, object] = {}
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = node.value.value
+    return found
+
+
+def _fields(caption: str) -> list[str]:
+    return [row["field"] for row in SPEC[caption]]
+
+
+def _damage_found(data: bytes, read: Callable[[bytes], object], error: type[MulliganError]) -> set[int]:
+    """Return the offsets at which a flipped bit makes ``read`` raise ``error``."""
+    found = set()
+    for at in range(len(data)):
+        bad = bytearray(data)
+        bad[at] ^= 0x40
+        try:
+            read(bytes(bad))
+        except error:
+            found.add(at)
+    return found
+
+
+def _documents(caption: str) -> tuple[Callable[[Any], object], Any, set[str]]:
+    """Return the parser of that table's document, an example with every field, and the names of all its fields."""
+    raw = golden.PAYLOAD if caption == "Manifest: payload" else golden.PATCH_INDEX
+    parser: Callable[[bytes], object] = manifest.parse if caption == "Manifest: payload" else manifest.parse_index
+    document: Any = json.loads(raw)
+    names: set[str] = set()
+    if isinstance(document, dict):
+        document["critical"] = ["expires"]
+        assert set(document) == set(manifest._KNOWN)
+        item = document["artifacts"][0]
+        names = {*document, *item, *item["full"], *item["health"]}
+    else:
+        document = document[0]
+        names = set(document)
+
+    def parse(doc: Any) -> object:
+        wrapped = doc if caption == "Manifest: payload" else [doc]
+        return parser(json.dumps(wrapped).encode())
+
+    return parse, document, names
+
+
+def _with(document: Any, path: str, value: object) -> Any:
+    """Return a copy of ``document`` with ``value`` at ``path``, or without what stands there."""
+    changed = copy.deepcopy(document)
+    at = changed
+    *parents, last = path.split(".")
+    for parent in parents:
+        at = at[parent.removesuffix("[]")]
+        at = at[0] if isinstance(at, list) else at
+    if value is _MISSING:
+        del at[last]
+    else:
+        at[last] = value
+    return changed
+
+
+def _values(kind: str, low: int, high: int) -> tuple[list[object], list[object]]:
+    """Return values of ``kind`` that must be taken, and others that must be refused."""
+    source: dict[str, object] = {"size": 1, "sha256": _hash(1)}
+    rules = {"attempts": 1, "deadline_ms": 1, "watchdog_ms": 1000, "correct": 0, "latency_us": 0}
+    item = json.loads(golden.PAYLOAD)["artifacts"][0]
+    planes = dict.fromkeys(state.PLANES, "1.0.0")
+    if kind == "integer":
+        return [low, high], [low - 1, high + 1, str(low)]
+    if kind == "version":
+        assert low == len("1.0.0")  # no version is shorter
+        longest = "1.0.0-" + "a" * (high - 6)
+        return ["1.0.0", longest], [longest + "a", "1.0", "01.0.0", "1.0.0+build", ""]
+    if kind == "name":
+        return ["a" * low, "~" * high], ["a" * (low - 1), "a" * (high + 1), "a b", "é"]
+    if kind == "hash":
+        assert low == high == len(_hash(1))
+        return [_hash(0), _hash(255)], [_hash(1)[:-1], _hash(1) + "A", _hash(1) + "=", ""]
+    if kind == "plane":
+        assert sorted(map(len, state.PLANES)) == [low, 5, 6, high]
+        return list(state.PLANES), ["", "cloud", "Model"]
+    if kind == "names":
+        return [["a"] * low, ["a"] * high], [*_shorter(["a"] * low), ["a"] * (high + 1), [1], "a", {}]
+    if kind == "fields":
+        known = ["release"] * (high + 1)
+        return [known[:low], known[:high]], [*_shorter(known[:low]), known, ["colour"], "release"]
+    if kind == "artifacts":
+        named = [{**item, "name": f"m{i}"} for i in range(high + 1)]
+        return [named[:low], named[:high]], [*_shorter(named[:low]), named, [item, item], [1], {}]
+    if kind == "requires":
+        assert (low, high) == (0, len(planes))
+        return [{}, planes], [{"cloud": "1.0.0"}, {"app": 1}, {"app": "1"}, []]
+    if kind == "source":
+        assert len(source) == low == high
+        return [source], [{}, {"size": 1}, []]
+    assert kind == "health", kind
+    assert len(rules) == low == high
+    return [rules], [{}, []]
+
+
+def _shorter(shortest: list[Any]) -> list[object]:
+    """Return the list that is one too short, if there can be one."""
+    return [shortest[1:]] if shortest else []
+
+
+def _hash(byte: int) -> str:
+    return base64.urlsafe_b64encode(bytes([byte]) * 32).decode().rstrip("=")

@@ -1,0 +1,322 @@
+"""Whole updates on the virtual board: what is downloaded, what survives a bad link, and a power cut at every flash operation."""
+
+import random
+import shutil
+from pathlib import Path
+
+import pytest
+
+from host.conftest import MakeRig
+from host.rig import Rig, chunks, image, reference
+from mulligan.core import manifest
+from mulligan_host.server import Fault, Request
+
+ARTIFACTS = "/artifacts/"
+
+
+def downloads(rig: Rig) -> list[Request]:
+    return [request for request in rig.web.requests if request.path.startswith(ARTIFACTS)]
+
+
+def is_at(request: Request, blob: manifest.Blob | manifest.Patch) -> bool:
+    return request.path == f"{ARTIFACTS}{blob.sha256.hex()}"
+
+
+def patch_of(rig: Rig, built: manifest.Manifest) -> manifest.Patch:
+    """The one patch of a release."""
+    index = rig.directory.path / "artifacts" / built.artifacts[0].patches.sha256.hex()
+    patch: manifest.Patch
+    (patch,) = manifest.parse_index(index.read_bytes())
+    return patch
+
+
+def confirmed(rig: Rig, version: str) -> dict[str, str]:
+    """Wait for the confirmation of ``version``; return the facts of its installation."""
+    assert rig.wait("confirmed")["version"] == version
+    rig.now(version)
+    entry = rig.entry()
+    assert (rig.version(), entry.trial, entry.frozen) == (version, None, [])
+    assert rig.board.partition(f"model_{entry.slot}").startswith(image(version))
+    return rig.all("installed")[-1]
+
+
+def test_by_patch(make_rig: MakeRig) -> None:
+    rig = make_rig(tls=True)
+    assert rig.on() == "1.0.0"
+    built = rig.publish("1.1.0")
+    installed = confirmed(rig, "1.1.0")
+    patch = patch_of(rig, built)
+    assert (installed["source"], installed["received"]) == ("patch", str(patch.size))
+    assert patch.size < len(image("1.1.0")) // 5
+    assert [request.sent for request in downloads(rig) if is_at(request, patch)] == [patch.size]
+    assert not [request for request in downloads(rig) if is_at(request, built.artifacts[0].full)]
+    state = rig.state()
+    assert (state.sequence, rig.entry().floor, rig.entry().slot) == (built.sequence, built.artifacts[0].counter, 1)
+    outputs = {line.split()[1].split("=")[1]: line.split("output=")[1] for _, line in rig.events if line.startswith("app: ")}
+    assert outputs == {version: reference(version)[0][1].hex() for version in ("1.0.0", "1.1.0")}
+    assert rig.restart() == "1.1.0"
+
+
+def test_from_slot_to_slot_and_back(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.on()
+    for version, slot in (("1.1.0", 1), ("1.4.0", 0), ("1.5.0", 1)):
+        rig.publish(version, image(version, model="1.0.0" if slot == 0 else "1.1.0"))
+        assert rig.wait("confirmed")["version"] == version
+        assert rig.entry().slot == slot
+        assert rig.all("installed")[-1]["source"] == "patch"
+
+
+def test_full_where_the_base_is_unknown(make_rig: MakeRig) -> None:
+    rig = make_rig(model=image("0.9.0", model="1.0.0"), released=False)
+    assert rig.on() == "0.9.0"
+    rig.build("1.0.0")
+    built = rig.publish("1.1.0")
+    assert built.artifacts[0].patches is not None
+    installed = confirmed(rig, "1.1.0")
+    assert (installed["source"], installed["received"]) == ("full", str(built.artifacts[0].full.size))
+
+
+def test_first_model_of_a_blank_board(make_rig: MakeRig) -> None:
+    rig = make_rig(tls=True, blank=True)
+    assert rig.on() == "None"
+    rig.publish("1.0.0")
+    assert confirmed(rig, "1.0.0")["source"] == "full"
+    assert rig.entry().slot == 0
+    assert rig.restart() == "1.0.0"
+
+
+def test_a_second_model_without_a_slot_pair_is_refused(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.on()
+    with rig.unchanged():
+        rig.publish("2.0.0", image("2.0.0", model="1.0.0", name="other"))
+        refused = rig.wait("refused")
+    assert refused["code"] == "36"
+    assert not downloads(rig)
+
+
+def test_an_unchanged_release_is_not_downloaded_again(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.on()
+    rig.publish("1.1.0")
+    confirmed(rig, "1.1.0")
+    done = len(downloads(rig))
+    journal = rig.journal()
+    polls = len(rig.web.requests)
+    rig.restart()
+    while len(rig.web.requests) < polls + 3:
+        rig.served()
+    assert len(downloads(rig)) == done
+    assert rig.journal() == journal
+    assert len(rig.all("found")) == 1
+
+
+def test_over_plain_http(make_rig: MakeRig) -> None:
+    rig = make_rig(tls=False)
+    rig.on()
+    rig.publish("1.1.0")
+    assert confirmed(rig, "1.1.0")["source"] == "patch"
+
+
+def test_server_down_at_boot_then_up(make_rig: MakeRig) -> None:
+    rig = make_rig(tls=True)
+    rig.publish("1.1.0")
+    rig.web.faults = lambda request: Fault(drop_after=0)
+    assert rig.on() == "1.0.0"
+    rig.wait("waiting")
+    rig.wait("waiting")
+    assert rig.served() == "1.0.0"
+    rig.web.faults = None
+    confirmed(rig, "1.1.0")
+    assert not rig.all("rolled-back")
+
+
+def test_nothing_listens_at_boot(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.close_server()
+    with_server_gone = rig.on()
+    assert with_server_gone == "1.0.0"
+    assert rig.wait("waiting")["code"] == "60"
+    assert rig.served() == "1.0.0"
+
+
+# A bad link
+
+
+def test_a_dropped_link_goes_on_at_the_last_whole_chunk(make_rig: MakeRig) -> None:
+    rig = make_rig(tls=True)
+    rig.on()
+    built = rig.build("1.1.0")
+    patch = patch_of(rig, built)
+    sizes = chunks(rig.directory, patch)
+    head = patch.size - sum(sizes)
+    whole = 5  # the link ends inside the sixth
+    # Slowly, because what is received and not yet read is lost with the link.
+    faults = [Fault(drop_after=head + sum(sizes[:whole]) + sizes[whole] // 2, drip=(128, 0.02))]
+    rig.web.faults = lambda request: faults.pop() if is_at(request, patch) and faults else None
+    rig.directory.sign("1.1.0", rig.signer)
+    assert rig.wait("waiting")["code"] == "60"
+    installed = confirmed(rig, "1.1.0")
+    resumed = int(installed["resumed"])
+    assert 0 < resumed <= whole
+    assert int(installed["received"]) == patch.size - sum(sizes[:resumed])
+    ranges = [request.range for request in downloads(rig) if is_at(request, patch)]
+    assert ranges == [None, None, f"bytes={head + sum(sizes[:resumed])}-"]
+
+
+def test_a_200_to_a_range_is_not_taken_for_the_rest(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.on()
+    built = rig.build("1.1.0")
+    patch = patch_of(rig, built)
+    drops = [Fault(drop_after=patch.size // 2, drip=(128, 0.02))]
+
+    def faults(request: Request) -> Fault | None:
+        if request.range is not None:
+            return Fault(ignore_range=True)
+        return drops.pop() if is_at(request, patch) and drops else None
+
+    rig.web.faults = faults
+    rig.directory.sign("1.1.0", rig.signer)
+    rig.wait("waiting")
+    with rig.unchanged():
+        waiting = rig.wait("waiting")
+    assert "wanted a range" in waiting["reason"]
+    rig.web.faults = None
+    confirmed(rig, "1.1.0")
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault(redirect="/artifacts/elsewhere"), "status 302"),
+        (Fault(content_length=100), "shorter"),
+        (Fault(content_length=1 << 20), "at most"),
+        (Fault(drop_after=10), "link lost"),
+        (Fault(drop_after=0), "link lost"),
+    ],
+    ids=["redirect", "too short", "too long", "truncated", "nothing"],
+)
+def test_a_bad_answer_is_waited_out(make_rig: MakeRig, fault: Fault, reason: str) -> None:
+    rig = make_rig()
+    rig.on()
+    patch = patch_of(rig, rig.build("1.1.0"))
+    rig.web.faults = lambda request: fault if is_at(request, patch) else None
+    rig.directory.sign("1.1.0", rig.signer)
+    rig.wait("found")
+    with rig.unchanged():
+        waiting = rig.wait("waiting")
+    assert waiting["code"] == "60"
+    assert reason in waiting["reason"]
+    rig.web.faults = None
+    confirmed(rig, "1.1.0")
+
+
+def test_a_steady_trickle_is_enough(make_rig: MakeRig) -> None:
+    rig = make_rig(tls=True)
+    rig.on()
+    rig.web.faults = lambda request: Fault(drip=(100, 0.002))
+    rig.publish("1.1.0")
+    assert confirmed(rig, "1.1.0")["resumed"] == "0"
+
+
+def test_a_patch_that_changed_on_the_server_gives_way_to_the_full_artifact(make_rig: MakeRig) -> None:
+    rig = make_rig()
+    rig.on()
+    built = rig.build("1.1.0")
+    patch = patch_of(rig, built)
+    path = rig.directory.path / "artifacts" / patch.sha256.hex()
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 0x10
+    path.write_bytes(data)
+    rig.directory.sign("1.1.0", rig.signer)
+    assert rig.wait("patch-failed")["code"] == "40"
+    installed = confirmed(rig, "1.1.0")
+    assert (installed["source"], installed["resumed"]) == ("full", "7")  # the last chunk was the damaged one
+
+
+def test_a_damaged_full_artifact_costs_no_erase_and_is_tried_again(make_rig: MakeRig) -> None:
+    rig = make_rig(model=image("0.9.0", model="1.0.0"), released=False)
+    rig.on()
+    built = rig.build("1.1.0")
+    path = rig.directory.path / "artifacts" / built.artifacts[0].full.sha256.hex()
+    good = path.read_bytes()
+    bad = bytearray(good)
+    bad[200] ^= 0x10  # in the first chunk
+    path.write_bytes(bad)
+    rig.directory.sign("1.1.0", rig.signer)
+    before = rig.operations()
+    with rig.unchanged():
+        assert rig.wait("refused")["code"] == "40"
+        assert rig.wait("refused")["code"] == "40"
+    assert rig.operations() == before
+    path.write_bytes(good)
+    confirmed(rig, "1.1.0")
+
+
+# Power cuts
+
+
+@pytest.mark.powerloss
+def test_a_power_cut_at_every_flash_operation(make_rig: MakeRig, tmp_path: Path, every: bool) -> None:
+    """At each operation of an update, before it, inside and after: old or new serves, and new is confirmed in the end."""
+    rig, template, patch, clean = prepared(make_rig, tmp_path)
+    points = [(operation, keep) for operation in range(1, clean + 1) for keep in (0.0, 0.5, 1.0)]
+    for operation, keep in points if every else points[1::10]:
+        rig.load(template)
+        rig.board.cut_power(operation, keep)
+        rig.board.power_on()
+        assert "power cut" in rig.board.wait_off(), (operation, keep)
+        rig.events.clear()
+        assert rig.on() in ("1.0.0", "1.1.0"), (operation, keep)
+        ends_on_new(rig)
+        sizes = chunks(rig.directory, patch)
+        written = min((operation - (keep < 1)) // 2, len(sizes))  # an erase and a write for each
+        for installed in rig.all("installed"):
+            assert int(installed["resumed"]) >= written, (operation, keep)
+            assert int(installed["received"]) <= patch.size - sum(sizes[:written]), (operation, keep)
+
+
+@pytest.mark.powerloss
+def test_a_second_power_cut_during_the_recovery(make_rig: MakeRig, tmp_path: Path, every: bool) -> None:
+    rig, template, _, clean = prepared(make_rig, tmp_path)
+    chance = random.Random(1)
+    for _ in range(60 if every else 4):
+        rig.load(template)
+        first, second, keep = chance.randint(1, clean), chance.randint(1, clean), chance.choice((0.0, 0.5, 1.0))
+        rig.board.cut_power(first, keep)
+        rig.board.power_on()
+        rig.board.wait_off()
+        rig.board.cut_power(second, keep)
+        assert rig.on() in ("1.0.0", "1.1.0"), (first, second, keep)
+        if rig.entry().trial or rig.version() == "1.0.0":
+            rig.board.wait(r"^board: power cut|^mulligan: confirmed")
+        if rig.board.flash.cut_pending:
+            continue  # what was left to do took fewer operations
+        rig.board.wait_off()
+        assert rig.on() in ("1.0.0", "1.1.0"), (first, second, keep)
+        ends_on_new(rig)
+
+
+def prepared(make_rig: MakeRig, tmp_path: Path) -> tuple[Rig, Path, manifest.Patch, int]:
+    """A board with an update on offer, the file of its flash before, the patch, and the flash operations that it takes."""
+    rig = make_rig()
+    rig.on()  # the first boot writes otadata
+    rig.board.power_off()
+    template = tmp_path / "template.bin"
+    shutil.copyfile(rig.path, template)
+    patch = patch_of(rig, rig.publish("1.1.0"))
+    before = rig.operations()
+    rig.on()
+    rig.wait("confirmed")
+    return rig, template, patch, rig.operations() - before
+
+
+def ends_on_new(rig: Rig) -> None:
+    """The update goes on by itself: 1.1.0 ends up confirmed, in service and whole, 1.0.0 untouched beside it."""
+    rig.now("1.1.0")
+    entry = rig.entry()
+    assert (rig.version(), entry.trial, entry.frozen, entry.slot) == ("1.1.0", None, [], 1)
+    assert rig.board.partition("model_1").startswith(image("1.1.0"))
+    assert rig.board.partition("model_0").startswith(image("1.0.0"))
