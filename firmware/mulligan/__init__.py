@@ -20,7 +20,6 @@ def _device():
 
     settle()
     from .board import device
-    from .tflite import interpreter  # noqa: F401  the deepest imports from here, as each level of them takes stack
 
     return device()
 

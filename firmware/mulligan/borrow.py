@@ -11,6 +11,9 @@ ADMISSION = "mulligan.admission"
 INSTALL = "mulligan.install"
 LOADER = "mulligan.tflite.loader"
 
+# What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
+# takes stack.
+_RESIDENT = ("mulligan.core.add8", "mulligan.tflite.interpreter")
 _settled = []
 
 
@@ -21,6 +24,8 @@ def settle():
     code and cut the heap into pieces when that is given back; now, what comes next fills the gaps.
     """
     if not _settled:
+        for name in _RESIDENT:
+            __import__(name)
         for name in (ADMISSION, INSTALL, LOADER):
             with Borrowed(name):
                 _settled.append(name)
