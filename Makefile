@@ -78,7 +78,7 @@ demo: setup ## one virtual board: an update, three rollbacks, a stranger, a powe
 	@$(BIN)/mulligan demo
 
 test: setup lint type contract ## everything: lint, types, import contract, unit, upy and host tests
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto
 
 bench: setup ## counts, ratios and bytes of the hot paths
 	$(BIN)/python tests/bench.py

@@ -19,8 +19,6 @@ TESTS = Path(__file__).parent
 SHARED = (TESTS / "core", TESTS / "tflite")
 TIMEOUT_SECONDS = 600  # for a test that hangs; far above what any takes
 
-_counts: Counter[str] = Counter()
-
 
 @pytest.fixture(scope="session")
 def micropythons() -> list[MicroPython]:
@@ -42,7 +40,11 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    for label, count in sorted(_counts.items()):
+    """Say how many functions ran on each port: by the reports, which also come from the workers of a parallel run."""
+    counts: Counter[str] = Counter()
+    for report in terminalreporter.getreports("passed"):
+        counts.update({label: count for label, count in report.user_properties if label.startswith("unix")})
+    for label, count in sorted(counts.items()):
         terminalreporter.write_line(f"on MicroPython {label}: {count} test functions passed")
 
 
@@ -88,7 +90,7 @@ class UpyItem(pytest.Item):
         last = re.search(r"^upy: (\d+) passed, (\d+) failed\n\Z", done.stdout, re.MULTILINE)
         if done.returncode or last is None:
             raise UpyFailure(f"{done.stdout}\nexit code {done.returncode} from {mp}")
-        _counts[mp.label] += int(last[1])
+        self.user_properties.append((mp.label, int(last[1])))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: object = None) -> str:
         if isinstance(excinfo.value, UpyFailure):
