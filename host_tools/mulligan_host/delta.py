@@ -162,10 +162,11 @@ def _varint(value: int) -> bytes:
 
 
 def _deflate(data: bytes) -> bytes:
-    """Return the shortest raw deflate stream of ``data`` that zlib's strategies give."""
+    """Return the shortest raw deflate stream of ``data`` that zlib's strategies give, stored as it is for one."""
 
-    def run(strategy: int) -> bytes:
-        deflater = zlib.compressobj(9, zlib.DEFLATED, -inflate.WINDOW_BITS, 9, strategy)
+    def run(level: int, strategy: int) -> bytes:
+        deflater = zlib.compressobj(level, zlib.DEFLATED, -inflate.WINDOW_BITS, 9, strategy)
         return deflater.compress(data) + deflater.flush()
 
-    return min((run(s) for s in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_RLE)), key=len)
+    best = [run(9, strategy) for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_RLE)]
+    return min([*best, run(0, zlib.Z_DEFAULT_STRATEGY)], key=len)

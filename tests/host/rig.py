@@ -26,7 +26,7 @@ from mulligan_host.partitions import find
 from mulligan_host.resources import resource
 from mulligan_host.virtual.board import VirtualBoard
 
-HEAP = 256 * 1024
+HEAP = None
 BOARD = "virtual"
 NAME = "digits"
 VECTORS = 4

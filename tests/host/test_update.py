@@ -1,15 +1,20 @@
 """Whole updates on the virtual board: what is downloaded, what survives a bad link, and a power cut at every flash operation."""
 
 import random
+import re
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from host.conftest import MakeRig
-from host.rig import Rig, chunks, image, reference
+from host.rig import BOARD, HEALTH, Rig, chunks, image, reference
 from mulligan.core import manifest
-from mulligan_host.server import Fault, Request
+from mulligan_host import keys, release
+from mulligan_host.server import Fault, Request, serve
 
 ARTIFACTS = "/artifacts/"
 
@@ -320,3 +325,46 @@ def ends_on_new(rig: Rig) -> None:
     assert (rig.version(), entry.trial, entry.frozen, entry.slot) == ("1.1.0", None, [], 1)
     assert rig.board.partition("model_1").startswith(image("1.1.0"))
     assert rig.board.partition("model_0").startswith(image("1.0.0"))
+
+
+# The command
+
+
+def test_mulligan_board_virtual(tmp_path: Path) -> None:
+    """A board made by the command lives through a power cut and takes its update, over three runs."""
+    signer = keys.create(tmp_path / "k.pem")
+    (tmp_path / "old.mslt").write_bytes(image("1.0.0"))
+    directory = release.Directory(tmp_path / "rel")
+    for version in ("1.0.0", "1.1.0"):
+        directory.build(release.Order(image(version), [BOARD], HEALTH))
+    directory.sign("1.1.0", signer)
+
+    def run(*arguments: str) -> tuple[int, str]:
+        command = [sys.executable, "-m", "mulligan_host", "board", "virtual", "flash", *arguments]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+        return done.returncode, done.stdout + done.stderr
+
+    with serve(directory.path) as web:
+        (tmp_path / "ca.der").write_bytes(web.ca_der)
+        made = ["--key", "k.pub.pem", "--model", "old.mslt", "--url", web.url, "--ca", "ca.der", "--poll-ms", "100"]
+        code, said = run(*made, "--power-cut", "10")
+        assert (code, "board: power cut after 2048 of 4096 bytes" in said) == (0, True), said
+        code, said = run("--until", r"^app: version=1\.1\.0 ")
+        assert (code, "mulligan: confirmed name=digits version=1.1.0" in re.sub(r"ms=\d+ ", "", said)) == (0, True), said
+    code, said = run("--until", "never printed", "--timeout", "1")
+    assert (code, said.splitlines()[-1]) == (1, "error: no console line matched 'never printed' within 1 s"), said
+    assert "serving name=digits slot=1 version=1.1.0" in said
+
+
+def test_ctrl_c_ends_a_board(tmp_path: Path) -> None:
+    keys.create(tmp_path / "k.pem")
+    command = [sys.executable, "-m", "mulligan_host", "board", "virtual", "flash", "--key", "k.pub.pem"]
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("mulligan: boot"):
+                break
+        process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert rest.splitlines()[-1].startswith("board: power off")

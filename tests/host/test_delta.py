@@ -1,0 +1,169 @@
+"""Patches: whatever base and artifact, the patch yields the artifact; whatever happens to it, never anything else."""
+
+import random
+import subprocess
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from host.rig import image
+from mulligan.core import patch
+from mulligan.core.errors import PatchError
+from mulligan_host import delta
+from mulligan_host.build import build_package
+from mulligan_host.errors import HostError
+from mulligan_host.micropython import MicroPython
+from mulligan_host.resources import resource
+
+CHUNK = 1 << delta.CHUNK_BITS
+
+APPLY = """
+import sys
+from binascii import hexlify
+from hashlib import sha256
+from io import BytesIO
+from mulligan.core import patch
+
+class Base:
+    def __init__(self, data):
+        self.data = data
+    def readinto(self, at, buf):
+        buf[:] = self.data[at : at + len(buf)]
+
+def read(path):
+    with open(path, "rb") as f:
+        return f.read()
+
+for name in sys.argv[1:]:
+    data = read(name + ".patch")
+    size = patch.table_size(data[: patch.HEADER_SIZE], int.from_bytes(data[12:16], "little"))
+    header = patch.decode_header(data[: patch.HEADER_SIZE], data[patch.HEADER_SIZE : patch.HEADER_SIZE + size])
+    decoder = patch.Decoder(header, Base(read(name + ".base")))
+    new = sha256()
+    at = patch.HEADER_SIZE + size
+    for index, (length, _) in enumerate(header.chunks):
+        decoder.chunk(index, BytesIO(data[at : at + length]), new.update)
+        at += length
+    assert at == len(data)
+    print(hexlify(new.digest()).decode())
+"""
+
+
+@st.composite
+def pairs(draw: st.DrawFn) -> tuple[bytes, bytes]:
+    """A base, and an artifact made of parts of it: as they are, with small differences, moved, and of parts that are new."""
+    chance = random.Random(draw(st.integers(0, 1 << 32)))
+    base = chance.randbytes(draw(st.integers(0, 3 * CHUNK)))
+    new = b""
+    for kind in draw(st.lists(st.sampled_from(["same", "near", "new", "zeros"]), min_size=1, max_size=8)):
+        start, length = chance.randint(0, len(base)), draw(st.integers(1, 2 * CHUNK))
+        part = base[start : start + length]
+        if kind == "near":
+            part = bytes((b + (chance.random() < 0.05)) & 0xFF for b in part)
+        new += {"new": chance.randbytes(length), "zeros": bytes(length)}.get(kind, part)
+    return base, new or b"x"
+
+
+@settings(max_examples=60, deadline=None)
+@given(pairs())
+@example((b"", b"x"))
+@example((b"x", b"x"))
+@example((b"x", b"y" * (CHUNK + 1)))
+@example((bytes(CHUNK), bytes(CHUNK)))
+@example((bytes(range(256)) * 16, bytes(range(256)) * 16 + b"\0"))
+def test_round_trip(pair: tuple[bytes, bytes]) -> None:
+    base, new = pair
+    made = delta.make(base, new)
+    assert delta.apply(base, made) == new
+    assert delta.make(base, new) == made
+    full = delta.make(b"", new)
+    chunks = -(-len(new) // CHUNK)
+    assert len(made) <= len(full) <= patch.HEADER_SIZE + len(new) + 8 * chunks + 16 * chunks
+    header = delta.read_header(made)
+    assert all(size <= patch.max_chunk(header.chunk_bits) for size, _ in header.chunks)
+
+
+@settings(max_examples=25, deadline=None)
+@given(pairs(), st.binary(min_size=1, max_size=3 * CHUNK))
+def test_another_base_is_refused(pair: tuple[bytes, bytes], other: bytes) -> None:
+    base, new = pair
+    made = delta.make(base, new)
+    if base and other != base:
+        with pytest.raises(PatchError, match="another base"):
+            delta.apply(other, made)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_a_damaged_patch_never_yields_something_else(data: st.DataObject) -> None:
+    base, new, made = damaged_example()
+    kind = data.draw(st.sampled_from(["flip", "cut", "insert", "swap"]))
+    at = data.draw(st.integers(0, len(made) - 1))
+    if kind == "flip":
+        spoilt = made[:at] + bytes([made[at] ^ 1 << data.draw(st.integers(0, 7))]) + made[at + 1 :]
+    elif kind == "cut":
+        spoilt = made[:at]
+    elif kind == "insert":
+        spoilt = made[:at] + data.draw(st.binary(min_size=1, max_size=9)) + made[at:]
+    else:
+        to = data.draw(st.integers(0, len(made) - 1))
+        spoilt = made[:at] + made[to : to + 8] + made[at + 8 :]
+    with suppress(PatchError):
+        assert delta.apply(base, spoilt) == new
+
+
+_EXAMPLE: list[tuple[bytes, bytes, bytes]] = []
+
+
+def damaged_example() -> tuple[bytes, bytes, bytes]:
+    if not _EXAMPLE:
+        chance = random.Random(7)
+        base = chance.randbytes(2 * CHUNK)
+        new = base[:3000] + bytes((b + 1) & 0xFF for b in base[3000:5000]) + b"new" * 200 + base[1000:6000]
+        _EXAMPLE.append((base, new, delta.make(base, new)))
+    return _EXAMPLE[0]
+
+
+@pytest.mark.parametrize("new", [b"", bytes(delta.MAX_ARTIFACT + 1)], ids=["nothing", "too much"])
+def test_what_cannot_be_patched(new: bytes) -> None:
+    with pytest.raises(HostError, match="cannot be patched"):
+        delta.make(b"base", new)
+
+
+def test_the_figures_of_the_models() -> None:
+    """A fine-tuned model costs an eighth of the full artifact; the same one next to nothing."""
+    old, new = image("1.0.0"), image("1.1.0")
+    full = len(delta.make(b"", new))
+    assert len(delta.make(old, new)) < full // 5
+    assert len(delta.make(new, new)) < 300
+    assert len(delta.make(image("1.3.0-slow"), new)) <= full
+
+
+@pytest.mark.upy
+def test_micropython_yields_the_same(micropython32: MicroPython, tmp_path: Path) -> None:
+    chance = random.Random(3)
+    base = chance.randbytes(9000)
+    batch = {
+        "full": (b"", image("1.1.0")),
+        "tuned": (image("1.0.0"), image("1.1.0")),
+        "same": (base, base),
+        "moved": (base, base[5000:] + base[:5000]),
+        "near": (base, bytes((b + (chance.random() < 0.1)) & 0xFF for b in base)),
+        "other": (base, chance.randbytes(9000)),
+        "tiny": (b"a", b"b"),
+        "zeros": (base, bytes(20000)),
+        "text": (resource("models/models.json").read_bytes(), resource("models/README.md").read_bytes()),
+    }
+    for name, (old, new) in batch.items():
+        (tmp_path / f"{name}.base").write_bytes(old)
+        (tmp_path / f"{name}.patch").write_bytes(delta.make(old, new))
+    script = tmp_path / "apply.py"
+    script.write_text(f"import sys\nsys.path.insert(0, {str(build_package(micropython32))!r})\n{APPLY}")
+    command = micropython32.command(script, *batch, heap="512k")
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.split() == [sha256(new).hexdigest() for _, new in batch.values()]

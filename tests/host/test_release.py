@@ -1,0 +1,192 @@
+"""Release directories: what is built, signed, found wrong; and that our tokens are everybody's JWS."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+
+from host.rig import BOARD, HEALTH, image
+from mulligan.core import jws, manifest
+from mulligan.core.errors import Expired, FormatError, MulliganError, SignatureError
+from mulligan_host import delta, keys, release
+from mulligan_host.errors import HostError
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> keys.Signer:
+    return keys.create(tmp_path / "k.pem")
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> release.Directory:
+    return release.Directory(tmp_path / "rel")
+
+
+def order(version: str, model: str = "", **fields: object) -> release.Order:
+    return release.Order(image(version, model), [BOARD], HEALTH, **fields)  # type: ignore[arg-type]
+
+
+def pinned(signer: keys.Signer) -> dict[str, bytes]:
+    return {signer.kid: signer.public}
+
+
+def artifacts(directory: release.Directory) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in (directory.path / "artifacts").iterdir()}
+
+
+def test_what_is_built(directory: release.Directory) -> None:
+    built = directory.build(order("1.0.0", days=10, boot_ms=1234, requires={"firmware": "1.23.0"}))
+    (artifact,) = built.artifacts
+    content = image("1.0.0")
+    assert (built.release, built.sequence, built.boards, built.boot_ms) == ("1.0.0", 1, [BOARD], 1234)
+    assert built.expires - built.issued == 10 * 86400
+    assert (artifact.plane, artifact.name, artifact.version, artifact.counter) == ("model", "digits", "1.0.0", 1)
+    assert (artifact.size, artifact.sha256, artifact.patches) == (len(content), sha256(content).digest(), None)
+    assert artifact.requires == {"firmware": "1.23.0"}
+    assert artifact.rules == (HEALTH.attempts, HEALTH.deadline_ms, HEALTH.watchdog_ms, HEALTH.correct, HEALTH.latency_us)
+    stored = artifacts(directory)
+    assert list(stored) == [artifact.full.sha256.hex()]
+    assert all(name == sha256(data).hexdigest() for name, data in stored.items())
+    assert delta.apply(b"", stored[artifact.full.sha256.hex()]) == content
+    assert not list(directory.path.glob("*.jws"))  # no device sees it yet
+
+
+def test_sequences_and_bases(directory: release.Directory) -> None:
+    """Each release is one sequence above the last, with patches from the three versions before it, where they are smaller."""
+    versions = ["1.0.0", "1.1.0", "1.2.0", "1.3.0", "1.4.0"]
+    for count, version in enumerate(versions, 1):
+        built = directory.build(order(version, model="1.1.0" if count % 2 else "1.0.0"))
+        assert (built.sequence, built.artifacts[0].counter) == (count, count)
+    index = manifest.parse_index(artifacts(directory)[built.artifacts[0].patches.sha256.hex()])
+    digests = [r.artifacts[0].sha256 for r in directory.releases()]
+    assert [patch.base for patch in index] == digests[3:0:-1]
+    for found in index:
+        base = next(image(v, "1.1.0" if n % 2 else "1.0.0") for n, v in enumerate(versions, 1) if digests[n - 1] == found.base)
+        data = artifacts(directory)[found.sha256.hex()]
+        assert len(data) == found.size
+        assert delta.apply(base, data) == image("1.4.0", "1.1.0")
+
+
+def test_no_patch_from_another_model(directory: release.Directory) -> None:
+    directory.build(release.Order(image("1.0.0", name="other"), [BOARD], HEALTH))
+    assert directory.build(order("1.1.0")).artifacts[0].patches is None
+
+
+def test_the_same_content_again(directory: release.Directory) -> None:
+    first = directory.build(order("1.0.0"))
+    again = directory.build(release.Order(image("1.0.0"), [BOARD], HEALTH, version="1.0.1"))
+    assert again.artifacts[0].sha256 == first.artifacts[0].sha256
+    assert (again.sequence, again.artifacts[0].patches) == (2, None)
+    assert len(artifacts(directory)) == 1
+
+
+def test_sign_and_verify(directory: release.Directory, signer: keys.Signer) -> None:
+    directory.build(order("1.0.0"))
+    built = directory.build(order("1.1.0"))
+    path = directory.sign("1.1.0", signer)
+    assert path == directory.path / "stable.jws"
+    assert directory.verify("stable", pinned(signer)) == built
+    beta = directory.sign("1.0.0", signer, "beta")
+    assert directory.verify("beta", pinned(signer)).release == "1.0.0"
+    assert path.read_bytes() != beta.read_bytes()
+
+
+def test_a_version_is_built_once(directory: release.Directory) -> None:
+    directory.build(order("1.0.0"))
+    before = artifacts(directory)
+    with pytest.raises(HostError, match="never change"):
+        directory.build(release.Order(image("1.1.0"), [BOARD], HEALTH, version="1.0.0"))
+    assert artifacts(directory) == before
+
+
+def test_a_refused_order_leaves_nothing(directory: release.Directory) -> None:
+    for bad in (order("1.0.0", days=0), order("1.0.0", boot_ms=0), order("1.0.0", requires={"moon": "1.0.0"})):
+        with pytest.raises(MulliganError):
+            directory.build(bad)
+        assert not directory.path.exists()
+
+
+def test_an_image_with_something_after_it(directory: release.Directory) -> None:
+    with pytest.raises(FormatError, match="header says"):
+        directory.build(release.Order(image("1.0.0") + b"x", [BOARD], HEALTH))
+
+
+def test_someone_elses_key(directory: release.Directory, signer: keys.Signer, tmp_path: Path) -> None:
+    directory.build(order("1.0.0"))
+    directory.sign("1.0.0", signer)
+    with pytest.raises(SignatureError):
+        directory.verify("stable", pinned(keys.create(tmp_path / "other.pem")))
+
+
+def test_every_tampered_artifact_is_found(directory: release.Directory, signer: keys.Signer) -> None:
+    for version in ("1.0.0", "1.1.0"):
+        directory.build(order(version))
+    directory.sign("1.1.0", signer)
+    assert len(artifacts(directory)) == 4  # two full ones, a patch, its index
+    for name, data in artifacts(directory).items():
+        path = directory.path / "artifacts" / name
+        for spoilt in (data[:-1], data + b"x", bytes([data[0] ^ 1]) + data[1:], b""):
+            path.write_bytes(spoilt)
+            with pytest.raises(FormatError, match=name):
+                directory.verify("stable", pinned(signer))
+        path.unlink()
+        with pytest.raises(FileNotFoundError):
+            directory.verify("stable", pinned(signer))
+        path.write_bytes(data)
+    directory.verify("stable", pinned(signer))
+
+
+def test_a_signed_lie_is_found(directory: release.Directory, signer: keys.Signer) -> None:
+    """The signature is right, and the sources do not yield what it promises."""
+    directory.build(order("1.0.0"))
+    directory.build(order("1.1.0"))
+    lie = json.loads(directory.payload("1.1.0"))
+    lie["artifacts"][0]["full"] = json.loads(directory.payload("1.0.0"))["artifacts"][0]["full"]
+    directory.channel("stable").write_bytes(signer.sign(json.dumps(lie).encode()))
+    with pytest.raises(FormatError, match="something else"):
+        directory.verify("stable", pinned(signer))
+
+
+def test_an_expired_release_is_found(directory: release.Directory, signer: keys.Signer) -> None:
+    directory.build(order("1.0.0"))
+    payload = json.loads(directory.payload("1.0.0"))
+    payload["expires"] = payload["issued"] = 1_700_000_000
+    directory.channel("stable").write_bytes(signer.sign(json.dumps(payload).encode()))
+    with pytest.raises(Expired):
+        directory.verify("stable", pinned(signer))
+
+
+# The keys, and JWS as others make and read it
+
+
+def test_pyjwt_verifies_our_tokens(directory: release.Directory, signer: keys.Signer, tmp_path: Path) -> None:
+    directory.build(order("1.0.0"))
+    token = directory.sign("1.0.0", signer).read_bytes()
+    public = load_pem_public_key((tmp_path / "k.pub.pem").read_bytes())
+    assert jwt.decode(token, public, algorithms=["ES256"]) == json.loads(directory.payload("1.0.0"))  # type: ignore[arg-type]
+    assert jwt.get_unverified_header(token) == {"alg": "ES256", "kid": signer.kid}
+
+
+def test_we_verify_pyjwts_tokens(signer: keys.Signer, tmp_path: Path) -> None:
+    private = load_pem_private_key((tmp_path / "k.pem").read_bytes(), None)
+    payload = b'{"any":"bytes"}'
+    make: Callable[..., str] = jwt.api_jws.encode
+    # PyJWT puts typ into the header unless told not to; a token of ours has exactly alg and kid.
+    token = make(payload, private, "ES256", {"kid": signer.kid, "typ": None}).encode()
+    assert jws.verify(token, pinned(signer)) == payload
+    with_type = make(payload, private, "ES256", {"kid": signer.kid}).encode()
+    with pytest.raises(SignatureError, match="not exactly"):
+        jws.verify(with_type, pinned(signer))
+
+
+def test_a_key_survives_its_file(signer: keys.Signer, tmp_path: Path) -> None:
+    loaded = keys.load_signer(tmp_path / "k.pem")
+    assert (loaded.kid, loaded.public) == (signer.kid, signer.public)
+    assert keys.load_public(tmp_path / "k.pub.pem") == signer.public
+    assert (tmp_path / "k.pem").stat().st_mode & 0o777 == 0o600
+    keys.create(tmp_path / "secret.pem", "phrase")
+    assert keys.load_signer(tmp_path / "secret.pem", "phrase").kid
