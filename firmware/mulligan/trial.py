@@ -5,7 +5,7 @@ The confirmed version stays in service all the while; the app gets the new one o
 
 from . import health
 from .core.digest import digest_of
-from .core.errors import FlashError, HealthError, described
+from .core.errors import FlashError, HealthError, NoMemory, described
 
 
 class Trials:
@@ -41,7 +41,7 @@ class Trials:
         self._since = self._clock.ticks_us()
         passed = False
         try:
-            header, candidate = self._serving.load(self._slots.tried(entry), trial.image)
+            header, candidate = self._load(entry)
             self._system.sample_heap()
             result = yield from self._watched(trial, self._checks(header, candidate, entry))
             self._report(
@@ -74,6 +74,20 @@ class Trials:
         self._report(
             "rolled-back", name=entry.name, version=version, ms=self._elapsed_us // 1000, reason=described(reason)
         )
+
+    def _load(self, entry):
+        """(Header, Served) of the version on trial.
+
+        Too little memory may be the state of the heap and not the version's need: while attempts are left, the next one is
+        made from a reset, with the heap in one piece.
+        """
+        try:
+            return self._serving.load(self._slots.tried(entry), entry.trial.image)
+        except (MemoryError, NoMemory) as e:
+            if self._journal.faults() + 1 < entry.trial.rules.attempts:
+                self._report("resetting", name=entry.name, version=entry.trial.image.version, reason=described(e))
+                self._system.reset()
+            raise
 
     def _intact(self, entry):
         """Whether the slot on trial still holds what was verified."""

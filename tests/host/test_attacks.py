@@ -28,11 +28,11 @@ import mulligan
 from mulligan.port import http
 class Quick(http.Client):
     def __init__(self, ca=None):
-        super().__init__(ca, 0.3)
+        super().__init__(ca, 0.15)
 http.Client = Quick
 mulligan.boot()
 """
-"""A boot.py whose HTTP client waits a third of a second, not ten."""
+"""A boot.py whose HTTP client waits a moment, not ten."""
 
 
 @pytest.fixture(scope="module")

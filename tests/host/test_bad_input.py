@@ -5,6 +5,7 @@ import json
 import os
 import re
 import resource as limits
+import shutil
 import subprocess
 import sys
 import time
@@ -19,37 +20,43 @@ from host.rig import BOARD, HEALTH, image
 from mulligan.core import partitions
 from mulligan_host import delta, keys, release
 from mulligan_host.cli import main as cli_main
-from mulligan_host.resources import resource
 from mulligan_host.virtual.flash import SIZE_4MB
 
 Run = Callable[..., str]
-TFLITE = resource("models/digits-1.0.0.tflite")
-GOLDEN = resource("models/golden.npz")
+TFLITE = Path(__file__).parent.parent / "tflite" / "data" / "dense.tflite"  # takes 33 values
 PACK = ["model", "pack", "m.tflite", "--name", "digits", "--version", "1.0.0", "--golden", "few.npz", "-o", "out"]
 BUILD = ["release", "build", "--dir", "rel", "--board", BOARD, "--correct", "4", "new.mslt"]
 
 
-@pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def rights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with one right file of each kind."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("MULLIGAN_DEBUG", raising=False)
-    signer = keys.create(Path("k.pem"))
-    keys.create(Path("other.pem"))
-    Path("m.tflite").write_bytes(TFLITE.read_bytes())
-    with np.load(GOLDEN) as golden:
-        np.savez("few.npz", x=golden["x"][:2], y=golden["y"][:2])
-    Path("old.mslt").write_bytes(image("1.0.0"))
-    Path("new.mslt").write_bytes(image("1.1.0"))
-    Path("p.mpat").write_bytes(delta.make(image("1.0.0"), image("1.1.0")))
-    directory = release.Directory(Path("rel"))
-    for path in ("old.mslt", "new.mslt"):
-        directory.build(release.Order(Path(path).read_bytes(), [BOARD], HEALTH))
+    root = tmp_path_factory.mktemp("rights")
+    signer = keys.create(root / "k.pem")
+    keys.create(root / "other.pem")
+    (root / "m.tflite").write_bytes(TFLITE.read_bytes())
+    np.savez(root / "few.npz", x=np.zeros((2, 33)), y=np.zeros(2, int))
+    (root / "old.mslt").write_bytes(image("1.0.0"))
+    (root / "new.mslt").write_bytes(image("1.1.0"))
+    (root / "p.mpat").write_bytes(delta.make(image("1.0.0"), image("1.1.0")))
+    directory = release.Directory(root / "rel")
+    for version in ("1.0.0", "1.1.0"):
+        directory.build(release.Order(image(version), [BOARD], HEALTH))
     directory.sign("1.1.0", signer)
-    Path("junk").write_bytes(b"not what you wanted\n" * 9)
-    Path("empty").write_bytes(b"")
-    Path("dir").mkdir()
-    return tmp_path
+    (root / "junk").write_bytes(b"not what you wanted\n" * 9)
+    (root / "empty").write_bytes(b"")
+    (root / "dir").mkdir()
+    return root
+
+
+@pytest.fixture
+def here(rights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of it, where the command runs."""
+    root = tmp_path / "here"
+    shutil.copytree(rights, root)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("MULLIGAN_DEBUG", raising=False)
+    return root
 
 
 @pytest.fixture
@@ -138,7 +145,7 @@ def test_a_file_of_another_kind(fails: Run, name: str, kind: str) -> None:
     arguments, path = INPUTS[name]
     whole = Path(path).read_bytes()
     contents = {"junk": Path("junk").read_bytes(), "empty": b"", "truncated": whole[: len(whole) * 2 // 3]}
-    contents["another"] = GOLDEN.read_bytes() if path.endswith(".tflite") else TFLITE.read_bytes()
+    contents["another"] = Path("few.npz" if path.endswith(".tflite") else "m.tflite").read_bytes()
     Path(path).write_bytes(contents[kind])
     fails(*arguments)
 
@@ -235,22 +242,22 @@ def test_a_bad_name_or_version(fails: Run, option: str, value: str, said: str) -
 @pytest.mark.parametrize(
     ("x", "y"),
     [
-        (np.zeros((2, 8, 8)), np.zeros(3, int)),
-        (np.zeros((0, 8, 8)), np.zeros(0, int)),
-        (np.zeros((2, 7, 8)), np.zeros(2, int)),
-        (np.zeros((65, 8, 8)), np.zeros(65, int)),
-        (np.full((2, 8, 8), np.nan), np.zeros(2, int)),
-        (np.full((2, 8, 8), np.inf), np.zeros(2, int)),
-        (np.zeros((2, 8, 8), complex), np.zeros(2, int)),
-        (np.array([["a"] * 64] * 2), np.zeros(2, int)),
-        (np.zeros((2, 8, 8)), np.array([1, -1])),
-        (np.zeros((2, 8, 8)), np.array([1, 65535])),
-        (np.zeros((2, 8, 8)), np.array([0.5, 1.5])),
-        (np.zeros((2, 8, 8)), np.array(["one", "two"])),
-        (np.zeros((2, 8, 8)), np.zeros((2, 10), int)),
+        (np.zeros((2, 33)), np.zeros(3, int)),
+        (np.zeros((0, 33)), np.zeros(0, int)),
+        (np.zeros((2, 32)), np.zeros(2, int)),
+        (np.zeros((65, 33)), np.zeros(65, int)),
+        (np.full((2, 33), np.nan), np.zeros(2, int)),
+        (np.full((2, 33), np.inf), np.zeros(2, int)),
+        (np.zeros((2, 33), complex), np.zeros(2, int)),
+        (np.array([["a"] * 33] * 2), np.zeros(2, int)),
+        (np.zeros((2, 33)), np.array([1, -1])),
+        (np.zeros((2, 33)), np.array([1, 65535])),
+        (np.zeros((2, 33)), np.array([0.5, 1.5])),
+        (np.zeros((2, 33)), np.array(["one", "two"])),
+        (np.zeros((2, 33)), np.zeros((2, 10), int)),
         (np.array(5.0), np.array(5)),
     ],
-    ids=str,
+    ids=lambda value: f"{value.dtype}{value.shape}",
 )
 def test_bad_samples(
     fails: Run, x: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]", y: "np.ndarray[tuple[int, ...], np.dtype[np.generic]]"
@@ -265,7 +272,7 @@ def test_samples_that_would_run_code(fails: Run) -> None:
 
 
 def test_samples_without_labels(fails: Run) -> None:
-    np.savez("few.npz", x=np.zeros((2, 8, 8)))
+    np.savez("few.npz", x=np.zeros((2, 33)))
     assert "arrays x and y" in fails(*PACK)
     stream = io.BytesIO()
     np.save(stream, np.zeros(3))

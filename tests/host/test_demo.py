@@ -42,4 +42,5 @@ def test_an_outcome_that_is_not_as_expected(monkeypatch: pytest.MonkeyPatch) -> 
     out = StringIO()
     assert not demo.Demo(Console(file=out, width=200)).run()
     assert "expected: 1.3.0-slow rolled back" in out.getvalue()
+    assert "no line matched" not in out.getvalue(), out.getvalue()
     assert "NO" in out.getvalue()

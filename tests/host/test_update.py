@@ -268,7 +268,7 @@ def test_a_power_cut_at_every_flash_operation(make_rig: MakeRig, tmp_path: Path,
     """At each operation of an update, before it, inside and after: old or new serves, and new is confirmed in the end."""
     rig, template, patch, clean = prepared(make_rig, tmp_path)
     points = [(operation, keep) for operation in range(1, clean + 1) for keep in (0.0, 0.5, 1.0)]
-    for operation, keep in points if every else points[1::10]:
+    for operation, keep in points if every else points[1::13]:
         rig.load(template)
         rig.board.cut_power(operation, keep)
         rig.board.power_on()
@@ -287,7 +287,7 @@ def test_a_power_cut_at_every_flash_operation(make_rig: MakeRig, tmp_path: Path,
 def test_a_second_power_cut_during_the_recovery(make_rig: MakeRig, tmp_path: Path, every: bool) -> None:
     rig, template, _, clean = prepared(make_rig, tmp_path)
     chance = random.Random(1)
-    for _ in range(60 if every else 4):
+    for _ in range(60 if every else 3):
         rig.load(template)
         first, second, keep = chance.randint(1, clean), chance.randint(1, clean), chance.choice((0.0, 0.5, 1.0))
         rig.board.cut_power(first, keep)

@@ -97,6 +97,12 @@ class Unsupported(ModelError):
     code = 71
 
 
+class NoMemory(Unsupported):
+    """A model that needs more memory than the heap has in one piece now."""
+
+    code = 72
+
+
 class NotAvailable(MulliganError):
     """Nothing to serve: no confirmed model of that name, or the feature is not configured."""
 

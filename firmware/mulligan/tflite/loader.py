@@ -3,7 +3,7 @@
 import gc
 from collections import namedtuple
 
-from ..core.errors import Unsupported
+from ..core.errors import NoMemory, Unsupported
 from . import arena as planner
 from . import channels, ops
 from .graph import Graph
@@ -30,7 +30,7 @@ def inspect(source):
         at, size = planner.plan(graph)
         return _describe(graph, size, _steps(graph, at))[0]
     except MemoryError:
-        raise Unsupported("too little memory even to look at this model")
+        raise NoMemory("too little memory even to look at this model")
 
 
 def load(source, arena):
@@ -41,7 +41,7 @@ def load(source, arena):
     try:
         return _load(source, arena)
     except MemoryError:
-        raise Unsupported("too little memory for this model; inspect() says what it needs")
+        raise NoMemory("too little memory for this model; inspect() says what it needs")
 
 
 def _load(source, arena):

@@ -1,5 +1,6 @@
 """The console of a virtual board: the lines its programs printed, which tests wait for."""
 
+import itertools
 import re
 import threading
 import time
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from mulligan_host.errors import HostError
 
 _TAIL = 25
+_LOOKED_AT = 20000  # lines, for those of the tail
 
 
 class BoardError(HostError):
@@ -88,4 +90,7 @@ class Console:
             return self._closed
 
     def _failure(self, what: str) -> str:
-        return "\n".join([f"virtual board: {what}; the console ends with:", *(f"  | {line}" for line in self.lines[-_TAIL:])])
+        """The message of an error: ``what``, and the console's end, where a line that repeats itself is shown once."""
+        runs = [(line, len(list(group))) for line, group in itertools.groupby(self.lines[-_LOOKED_AT:])]
+        tail = [f"  | {line}" + (f"  (× {count})" if count > 1 else "") for line, count in runs[-_TAIL:]]
+        return "\n".join([f"virtual board: {what}; the console ends with:", *tail])
