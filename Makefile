@@ -74,7 +74,7 @@ unit: $(STAMP) ## the device's tests on CPython
 upy: setup ## the same files on the real unix ports of MicroPython
 	$(BIN)/pytest tests/core tests/tflite -m upy
 
-demo: setup ## one virtual board: an update, three rollbacks, a stranger, a power cut
+demo: setup ## one virtual board: an update, two rollbacks, a stranger, a power cut
 	@$(BIN)/mulligan demo
 
 test: setup lint type contract ## everything: lint, types, import contract, unit, upy and host tests
