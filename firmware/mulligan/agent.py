@@ -39,10 +39,12 @@ class Agent:
         decoding, erasing and programming up to 32 KB of flash; or one inference.
         """
         retry_ms = _RETRY_MS
+        tried = False
         while True:
             try:
                 # A trial that the journal holds comes first, and so one that a poll has just begun is run at once.
                 while self._journal.state.on_trial():
+                    tried = True
                     for _ in self._trials.run():
                         yield _YIELD_MS
                 for _ in self._poll():
@@ -55,6 +57,11 @@ class Agent:
                     wait_ms = self._config.poll_ms
                     self._report("refused", code=e.code, reason=e)
                 else:
+                    if tried and retry_ms > 2 * _RETRY_MS and isinstance(e, MemoryError):
+                        # For the third time. What a trial since the boot has left in the heap may stand in the way until the next
+                        # reset; and if that does not help, there is no second: nothing was tried since.
+                        self._report("resetting", reason=described(e))
+                        self._system.reset()
                     wait_ms = min(retry_ms, self._config.poll_ms)
                     retry_ms *= 2
                     self._report("waiting", code=getattr(e, "code", 0), ms=wait_ms, reason=described(e))

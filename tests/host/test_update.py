@@ -327,6 +327,49 @@ def ends_on_new(rig: Rig) -> None:
     assert rig.board.partition("model_0").startswith(image("1.0.0"))
 
 
+# A heap in pieces
+
+TIGHT = """
+import machine
+from mulligan import agent
+
+real, calls = agent.BytesIO, []
+
+
+def tight(size):
+    calls.append(size)
+    if {when}:
+        raise MemoryError
+    return real(size)
+
+
+agent.BytesIO = tight
+"""
+
+
+def test_a_heap_in_pieces_after_an_update_is_put_together_by_a_reset(make_rig: MakeRig) -> None:
+    rig = make_rig(prelude=TIGHT.format(when="len(calls) > 1 and machine.reset_cause() == 1"))
+    rig.on()
+    rig.publish("1.1.0")
+    confirmed(rig, "1.1.0")
+    rig.publish("1.4.0", image("1.4.0", model="1.0.0"))
+    for _ in range(2):
+        assert "MemoryError" in rig.wait("waiting")["reason"]
+    rig.wait("resetting")
+    assert rig.wait("confirmed")["version"] == "1.4.0"
+    assert [cause for cause, _ in rig.board.resets] == [1, 2]
+
+
+def test_a_heap_that_is_too_small_does_not_reset_the_board(make_rig: MakeRig) -> None:
+    rig = make_rig(prelude=TIGHT.format(when="True"))
+    rig.on()
+    with rig.unchanged():
+        rig.publish("1.1.0")
+        for _ in range(6):
+            assert "MemoryError" in rig.wait("waiting")["reason"]
+    assert [cause for cause, _ in rig.board.resets] == [1]
+
+
 # The command
 
 
