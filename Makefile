@@ -80,8 +80,8 @@ demo: setup ## one virtual board: an update, two rollbacks, a stranger, a power 
 test: setup lint type contract ## everything: lint, types, import contract, unit, upy and host tests
 	$(BIN)/pytest -n auto
 
-bench: setup ## counts, ratios and bytes of the hot paths
-	$(BIN)/python tests/bench.py
+bench: setup ## counts, ratios and bytes of the hot paths; ONLY="patches …" for some of it
+	$(BIN)/python tests/bench $(ONLY)
 
 fuzz: setup ## generated input for each parser that reads from outside
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest -m fuzz
