@@ -5,7 +5,7 @@ from io import BytesIO
 
 from common import raises
 from core import golden
-from mulligan.core import base64url, jws, keyset, manifest, patch, slot, state
+from mulligan.core import base64url, jws, keyset, manifest, p256, patch, root, slot, state
 from mulligan.core.errors import MulliganError, SignatureError
 
 HEAP = "128k"
@@ -38,6 +38,16 @@ def test_key_set():
     assert kid == "c87fc21e17bd"
     assert keyset.decode(golden.KEY_SET) == {kid: golden.PUBLIC_KEY}
     assert keyset.encode([golden.PUBLIC_KEY]) == golden.KEY_SET
+
+
+def test_root():
+    signed = root.unpack(golden.ROOT)
+    found = signed.root
+    assert (found.number, found.issued, found.expires, found.threshold, found.ceiling) == (2, 1750000000, 1790000000, 2, 57)
+    roles = [(keyset.key_id(key.public), key.roles) for key in found.keys]
+    assert roles == [("2174ede32170", 1), ("59b272240ea6", 4), ("bc61cff9e3a8", 3)]
+    assert root.pack(root.encode(found), signed.signatures) == golden.ROOT and root.length(signed) == len(golden.ROOT)
+    assert root.accept(root.Root(1, *found[1:]), signed, p256.verify) == found
 
 
 def test_journal_record():

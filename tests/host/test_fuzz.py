@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mulligan.core import base64url, jws, keyset, manifest, otadata, partitions, semver, slot, state, strictjson
+from core import golden
+from mulligan.core import base64url, jws, keyset, manifest, otadata, p256, partitions, root, semver, slot, state, strictjson
 from mulligan.core.errors import MulliganError
 from mulligan_host import delta, keys
 from mulligan_host.pack import ByteSource
@@ -46,6 +47,7 @@ _KEYS = keyset.encode([bytes.fromhex(
     "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
     "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
 )])  # fmt: skip
+_ROOT = root.unpack(golden.ROOT).root
 _ROWS = [partitions.Row(1, 2, 0x9000, 0x4000, "nvs", 0), partitions.Row(0, 16, 0x10000, 0x100000, "ota_0", 0)]
 
 
@@ -59,12 +61,19 @@ def _parse_slot(data: bytes) -> None:
     slot.labels(header, ByteSource(data))
 
 
+def _accept_root(data: bytes) -> None:
+    """Whatever becomes of a root that two keys signed: only that one is ever accepted."""
+    accepted = root.accept(root.Root(1, *_ROOT[1:]), root.unpack(data), p256.verify)
+    assert accepted == _ROOT
+
+
 _PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "json": (strictjson.loads, _PAYLOAD),
     "manifest": (manifest.parse, _PAYLOAD),
     "patch index": (manifest.parse_index, b'[{"base":"%s","size":1,"sha256":"%s"}]' % ((_BLOB["sha256"].encode(),) * 2)),
     "jws": (lambda data: jws.verify(data, keyset.decode(_KEYS)), b"eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.e30." + b"A" * 86),
     "key set": (keyset.decode, _KEYS),
+    "root": (_accept_root, golden.ROOT),
     "journal record": (lambda data: state.decode(data.ljust(state.RECORD, b"\xff")), _record()),
     "slot image": (_parse_slot, _SLOT),
     "patch": (_decode_patch, delta.make(_BASE, _NEW)),

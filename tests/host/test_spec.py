@@ -17,7 +17,7 @@ import pytest
 
 from core import golden
 from host.documents import ROOT, tables
-from mulligan.core import errors, inflate, jws, keyset, manifest, patch, slot, state
+from mulligan.core import errors, inflate, jws, keyset, manifest, patch, root, slot, state
 from mulligan.core.errors import FormatError, MulliganError, PatchError
 from mulligan.core.journal import Journal
 from mulligan_host import keys, partitions, release
@@ -30,6 +30,9 @@ _IMAGE, _TRIAL = state._IMAGE, state._TRIAL
 LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
     "Key set: header": ([(keyset.HEADER, 0)], []),
     "Key set: entry": ([(keyset.ENTRY, 0)], []),
+    "Root: header": ([(root.HEADER, 0)], []),
+    "Root: key": ([(root.KEY, 0)], []),
+    "Root: signature": ([(root.SIGNATURE, 0)], []),
     "Journal: record header": ([(state._HEADER, 0)], []),
     "Journal: entry": (
         [(state._ENTRY, 0), (_IMAGE, state._AT_IMAGE), (_IMAGE, state._AT_TRIED), (_TRIAL, state._AT_TRIAL)],
@@ -80,6 +83,8 @@ def test_constants(caption: str) -> None:
 def test_what_the_layouts_add_up_to() -> None:
     """Sizes that several tables share."""
     assert struct.calcsize(keyset.HEADER) + keyset.MAX_KEYS * struct.calcsize(keyset.ENTRY) + 4 == keyset.MAX_LENGTH
+    full = struct.calcsize(root.HEADER) + root.MAX_KEYS * struct.calcsize(root.KEY)
+    assert full + 1 + root.MAX_SIGNATURES * struct.calcsize(root.SIGNATURE) == root.MAX_LENGTH
     assert struct.calcsize(patch._HEADER) == patch.HEADER_SIZE
     assert struct.calcsize(slot._FORMAT) == 84
     last = SPEC["Journal: entry"][-1]

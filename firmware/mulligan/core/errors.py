@@ -23,6 +23,12 @@ class SignatureError(MulliganError):
     code = 20
 
 
+class RootError(SignatureError):
+    """A root that may not take the place of the one that is trusted: not the very next, or without its thresholds."""
+
+    code = 21
+
+
 class PolicyError(MulliganError):
     """A well-formed, correctly signed request that this device must refuse. Base of the reasons below."""
 
