@@ -9,12 +9,12 @@ Everything a manifest names is in place before the manifest is, so a device neve
 
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mulligan.core import base64url, jws, limits, manifest, semver, slot, state
+from mulligan.core import base64url, jws, limits, manifest, semver, slot
 from mulligan.core.errors import Expired, FormatError, MulliganError
 from mulligan_host import delta, files
 from mulligan_host.errors import HostError
@@ -32,6 +32,13 @@ class Health:
     attempts: int = 2
     deadline_ms: int = 10000
     watchdog_ms: int = 8000
+    p50_us: int = 0
+    p99_us: int = 0
+    arena: int = 0
+    heap: int = 0
+    shadow_runs: int = 0
+    shadow_every: int = 1
+    shadow_agree: int = 1000
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,12 @@ class Directory:
         if any(r.release == version for r in earlier):
             raise HostError(f"{self.path}: release {version} is there already: releases never change")
         sequence = max((r.sequence for r in earlier), default=0) + 1
-        health = {key: getattr(order.health, key) for key in state.Rules._fields}
+        defaults = {key: default for key, _, _, default in manifest.RULES}
+        health = {key: value for key, value in asdict(order.health).items() if value != defaults[key]}
         if not 0 <= order.health.correct <= header.golden:
             raise HostError(f"{order.health.correct} correct golden vectors asked for, the image has {header.golden}")
+        if 0 < order.health.arena < header.arena:
+            raise HostError(f"{header.name} needs {header.arena} bytes of arena, {order.health.arena} are allowed")
         if order.days < 1:
             raise HostError(f"a release that may be installed for {order.days} days is none; give it one at least")
         now = int(time.time())

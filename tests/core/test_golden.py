@@ -3,14 +3,18 @@
 from hashlib import sha256
 from io import BytesIO
 
-from common import raises
+from common import raises, rules
 from core import golden
 from mulligan.core import base64url, jws, keyset, manifest, p256, patch, root, slot, state
 from mulligan.core.errors import MulliganError, SignatureError
 
 HEAP = "128k"
 ONES, TWOS, THREES = [bytes([n]) * 32 for n in (0x11, 0x22, 0x33)]
-RULES = manifest.Rules(2, 4000, 2000, 14, 60000)
+RULES = rules(2, 4000, 2000, 14, 60000)
+LIMITED = rules(
+    2, 4000, 2000, 14, 60000, p50_us=30000, p99_us=90000, arena=12288, heap=16384,
+    shadow_runs=50, shadow_every=4, shadow_agree=980,
+)  # fmt: skip
 
 
 class Source:
@@ -25,7 +29,7 @@ class Source:
 def a_state():
     entry = state.Entry("model", "digits", 0)
     entry.slot, entry.floor, entry.image = 0, 4, state.Image(31423, 4, "1.0.0", ONES)
-    entry.begin(state.Image(31424, 6, "1.1.0-rc.1", TWOS), 6, RULES)
+    entry.begin(state.Image(31424, 6, "1.1.0-rc.1", TWOS), 6, LIMITED)
     entry.frozen = [THREES[:8]]
     result = state.State()
     result.sequence, result.time = 5, 1750000000
@@ -57,7 +61,7 @@ def test_journal_record():
     entry, expected = found.entries[0], a_state().entries[0]
     for key in ("plane", "name", "pair", "floor", "slot", "image", "trial", "frozen"):
         assert getattr(entry, key) == getattr(expected, key), key
-    assert entry.trial.rules == RULES and entry.trial.slot == 1
+    assert entry.trial.rules == LIMITED and entry.trial.slot == 1
     written = bytearray(state.RECORD)
     state.encode(a_state(), 7, written)
     assert written == record
@@ -68,11 +72,12 @@ def test_slot_image():
     header = slot.parse(image[: slot.HEADER_SIZE], len(image))
     assert (header.name, header.version, header.length, header.arena) == ("digits", "1.0.0", len(image), 512)
     assert (header.golden, header.input_size, header.output_size, header.ops) == (2, 4, 2, 2)
+    assert (header.native_arena, header.tolerance, header.flags) == (65536, 3, slot.SAME_WINNER)
     assert slot.labels(header, Source(image)) == ["yes", "no"]
     model = image[header.model_at : header.model_at + header.model_size]
     assert model[4:8] == b"TFL3" and len(model) == 20
     vectors = [(b"\x01\x02\x03\x04", b"\x7f\x80", 0), (b"\xff\xfe\xfd\xfc", b"\x80\x7f", None)]
-    assert slot.build("digits", "1.0.0", model, 512, vectors, ["yes", "no"], [3, 9]) == image
+    assert slot.build("digits", "1.0.0", model, 512, vectors, ["yes", "no"], [3, 9], 65536, 3, slot.SAME_WINNER) == image
 
 
 def test_patch():

@@ -1,7 +1,6 @@
-from common import raises
+from common import raises, rules
 from mulligan.core.errors import FlashError, FormatError
 from mulligan.core.journal import Journal
-from mulligan.core.manifest import Rules
 from mulligan.core.state import MAX_ENTRIES, MAX_FROZEN, RECORD, Entry, Image, State, decode, encode
 
 SECTOR = 4096
@@ -56,7 +55,7 @@ def step(journal, counter):
     state = journal.state
     if not state.entries:
         state.entries.append(Entry("model", "digits", 0))
-    state.entries[0].begin(image(counter), counter, Rules(2, 8000, 4000, 8, 60000))
+    state.entries[0].begin(image(counter), counter, rules())
     journal.commit()
     journal.mark_start()
     state.entries[0].confirm()
@@ -72,7 +71,7 @@ def test_a_record_holds_everything():
         entry.slot, entry.image, entry.floor = pair & 1, image(pair), 9
         entry.frozen = [bytes([i]) * 8 for i in range(pair)]
         state.entries.append(entry)
-    state.entries[1].begin(image(200), 8, Rules(3, 1, 2, 4, 5))
+    state.entries[1].begin(image(200), 8, rules(3, 1, 2, 4, 5, heap=7, shadow_runs=9))
     record = bytearray(RECORD)
     encode(state, 12, record)
     number, copy = decode(record)
@@ -174,10 +173,10 @@ def test_flash_that_lies_is_found_and_the_old_record_stands():
 def test_frozen_versions_are_a_short_list():
     entry = Entry("model", "digits", 0)
     for counter in range(MAX_FROZEN + 3):
-        entry.begin(image(counter), 1, Rules(1, 1, 1, 1, 1))
+        entry.begin(image(counter), 1, rules(1, 1, 1, 1, 1))
         entry.roll_back(True)
         assert entry.is_frozen(image(counter).sha256) and len(entry.frozen) <= MAX_FROZEN
-    entry.begin(image(99), 1, Rules(1, 1, 1, 1, 1))
+    entry.begin(image(99), 1, rules(1, 1, 1, 1, 1))
     entry.roll_back(False)
     assert not entry.is_frozen(image(99).sha256) and entry.trial is None
 

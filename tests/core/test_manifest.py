@@ -1,6 +1,6 @@
 import json
 
-from common import raises
+from common import raises, rules
 from mulligan.core import base64url, manifest
 from mulligan.core.errors import FormatError
 
@@ -48,7 +48,12 @@ def test_reads_every_field():
     assert (a.plane, a.name, a.version, a.counter, a.size) == ("model", "digits", "1.1.0", 2, 40000)
     assert a.sha256 == bytes(range(32)) == a.full.sha256 == a.patches.sha256
     assert (a.full.size, a.patches.size, a.requires) == (30000, 200, {"firmware": "1.23.0"})
-    assert a.rules == (2, 8000, 4000, 8, 60000)
+    assert a.rules == rules(2, 8000, 4000, 8, 60000)
+
+
+def test_reads_every_optional_rule():
+    given = {"p50_us": 1, "p99_us": 2, "arena": 3, "heap": 4, "shadow_runs": 5, "shadow_every": 6, "shadow_agree": 7}
+    assert parse(health(**given)).artifacts[0].rules == rules(2, 8000, 4000, 8, 60000, **given)
 
 
 def test_the_bound_is_the_formula_of_the_brief():
@@ -76,6 +81,8 @@ def test_bad_documents():
         artifact(patches=None), artifact(requires={"cloud": "1.0.0"}), artifact(requires={"app": 1}),
         artifact(requires={"app": "1"}), artifact(health=None), health(attempts=0), health(attempts=9),
         health(deadline_ms=0), health(watchdog_ms=10), health(correct=-1), health(latency_us=None),
+        health(p50_us=-1), health(p99_us=None), health(arena=1 << 32), health(heap="1"), health(shadow_runs=1001),
+        health(shadow_every=0), health(shadow_agree=1001), health(shadow_agree=True),
     ]  # fmt: skip
     for doc in bad:
         raises(FormatError, parse, doc)

@@ -1,10 +1,10 @@
-from common import raises
+from common import raises, rules
 from mulligan.core import policy
 from mulligan.core.errors import Expired, Frozen, PolicyError, Replayed, Unmet, WrongBoard
-from mulligan.core.manifest import Artifact, Blob, Manifest, Rules
+from mulligan.core.manifest import Artifact, Blob, Manifest
 from mulligan.core.state import Entry, Image, State
 
-RULES = Rules(2, 8000, 4000, 8, 0)
+RULES = rules(latency_us=0)
 NOW = 1750000000
 
 

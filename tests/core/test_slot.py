@@ -44,7 +44,7 @@ def test_no_labels():
 
 def test_every_changed_header_byte_is_found():
     image = build()
-    for at in range(88):
+    for at in range(96):
         bad = bytearray(image)
         bad[at] ^= 1
         raises(FormatError, slot.parse, bad, len(bad))
@@ -68,7 +68,7 @@ def test_sections_outside_of_the_image():
             bad = bytearray(image)
             old = struct.unpack_from("<I", bad, at)[0]
             struct.pack_into("<I", bad, at, value)
-            struct.pack_into("<I", bad, 84, crc32(bytes(bad[:84])))
+            struct.pack_into("<I", bad, 92, crc32(bytes(bad[:92])))
             try:
                 header = slot.parse(bad, len(bad))
             except FormatError:

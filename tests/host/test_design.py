@@ -13,12 +13,13 @@ from typing import Any
 import bsdiff4
 import pytest
 
+from common import rules
 from host.conftest import MakeRig
 from host.documents import ROOT, tables
 from host.rig import image
 from mulligan.core import bootchooser, manifest, patch
 from mulligan.core.journal import MAX_STARTS
-from mulligan.core.state import RECORD, Rules
+from mulligan.core.state import RECORD
 from mulligan_host import delta, demo, pack, release
 from mulligan_host.resources import resource
 
@@ -63,7 +64,7 @@ def test_bound_examples() -> None:
     rows = {row["what"]: row for row in TABLES["Bound: examples"]}
     for row in rows.values():
         attempts, boot, deadline, watchdog, bound = [int(row[key]) for key in list(row)[1:]]
-        assert manifest.bound_ms(boot, Rules(attempts, deadline, watchdog, 0, 0)) == bound
+        assert manifest.bound_ms(boot, rules(attempts, deadline, watchdog)) == bound
     assert _figures(rows["the releases of the demo"]) == _order(demo._HEALTH, 1500)
     defaults = release.Order(b"", [], release.Health(0))
     assert _figures(rows["the defaults of `mulligan release build`"]) == _order(defaults.health, defaults.boot_ms)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from common import rules
 from core import golden
 from mulligan.core import base64url, jws, keyset, manifest, otadata, p256, partitions, root, semver, slot, state, strictjson
 from mulligan.core.errors import MulliganError
@@ -28,7 +29,7 @@ _NEW = _BASE[:3000] + b"new" * 500 + _BASE[2000:]
 def _record() -> bytes:
     entry = state.Entry("model", "digits", 0)
     entry.slot, entry.image = 0, state.Image(100, 1, "1.0.0", bytes(32))
-    entry.begin(entry.image, 2, state.Rules(2, 1000, 1000, 1, 0))
+    entry.begin(entry.image, 2, rules(2, 1000, 1000, 1, 0, p99_us=9, shadow_runs=5))
     current = state.State()
     current.entries.append(entry)
     record = bytearray(state.RECORD)

@@ -1,5 +1,6 @@
 """Release directories: what is built, signed, found wrong; and that our tokens are everybody's JWS."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from hashlib import sha256
@@ -47,7 +48,7 @@ def test_what_is_built(directory: release.Directory) -> None:
     assert (artifact.plane, artifact.name, artifact.version, artifact.counter) == ("model", "digits", "1.0.0", 1)
     assert (artifact.size, artifact.sha256, artifact.patches) == (len(content), sha256(content).digest(), None)
     assert artifact.requires == {"firmware": "1.23.0"}
-    assert artifact.rules == (HEALTH.attempts, HEALTH.deadline_ms, HEALTH.watchdog_ms, HEALTH.correct, HEALTH.latency_us)
+    assert artifact.rules._asdict() == dataclasses.asdict(HEALTH)
     stored = artifacts(directory)
     assert list(stored) == [artifact.full.sha256.hex()]
     assert all(name == sha256(data).hexdigest() for name, data in stored.items())

@@ -167,9 +167,9 @@ def test_memory_that_runs_out_in_inference(make_rig: MakeRig) -> None:
 
 def with_arena(slot_image: bytes, size: int) -> bytes:
     """``slot_image``, asking for an arena of ``size`` bytes."""
-    head = bytearray(slot_image[:84])
+    head = bytearray(slot_image[:92])
     struct.pack_into("<I", head, 12, size)
-    return bytes(head) + struct.pack("<I", crc32(head)) + slot_image[88:]
+    return bytes(head) + struct.pack("<I", crc32(head)) + slot_image[96:]
 
 
 def test_a_model_too_large_for_the_heap(make_rig: MakeRig) -> None:

@@ -39,7 +39,7 @@ LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
         [(state._AT_FROZEN, 8 * state.MAX_FROZEN, "bytes")],
     ),
     "Journal: marks": ([("<II", state.MARKS)], []),
-    "Slot image: header": ([(slot._FORMAT, 0)], [(84, 4, "u32"), (88, slot.HEADER_SIZE - 88, "bytes")]),
+    "Slot image: header": ([(slot._FORMAT, 0)], [(slot._AT_CHECKSUM, 4, "u32")]),
     "Patch: header": ([(patch._HEADER, 0)], []),
     "Patch: chunk table entry": ([(patch.TABLE_ENTRY, 0)], []),
 }
@@ -86,7 +86,7 @@ def test_what_the_layouts_add_up_to() -> None:
     full = struct.calcsize(root.HEADER) + root.MAX_KEYS * struct.calcsize(root.KEY)
     assert full + 1 + root.MAX_SIGNATURES * struct.calcsize(root.SIGNATURE) == root.MAX_LENGTH
     assert struct.calcsize(patch._HEADER) == patch.HEADER_SIZE
-    assert struct.calcsize(slot._FORMAT) == 84
+    assert struct.calcsize(slot._FORMAT) == slot._AT_CHECKSUM == slot.HEADER_SIZE - 4
     last = SPEC["Journal: entry"][-1]
     assert int(last["offset"]) + int(last["size"]) == state._ENTRY_SIZE
     assert struct.calcsize(state._HEADER) + state.MAX_ENTRIES * state._ENTRY_SIZE + 4 <= state.MARKS
@@ -100,12 +100,12 @@ def test_checksums_cover_what_the_text_says() -> None:
     """A changed byte is refused exactly where the text puts it under the checksum, and let pass where it says `not read`."""
     assert _damage_found(golden.KEY_SET, keyset.decode, FormatError) == set(range(92))
     head = golden.SLOT_IMAGE[:96]
-    assert _damage_found(head, lambda raw: slot.parse(raw, 1 << 20), FormatError) == set(range(88))
+    assert _damage_found(head, lambda raw: slot.parse(raw, 1 << 20), FormatError) == set(range(96))
 
     def record(raw: bytes) -> None:
         state.decode(raw + b"\xff" * (state.RECORD - len(raw)))
 
-    assert _damage_found(golden.RECORD, record, FormatError) == set(range(16 + 204 + 4))
+    assert _damage_found(golden.RECORD, record, FormatError) == set(range(16 + state._ENTRY_SIZE + 4))
 
     def header(raw: bytes) -> None:
         size = patch.table_size(raw[: patch.HEADER_SIZE], 5096)
@@ -285,6 +285,7 @@ def _documents(caption: str) -> tuple[Callable[[Any], object], Any, set[str]]:
     names: set[str] = set()
     if isinstance(document, dict):
         document["critical"] = ["expires"]
+        document["artifacts"][0]["health"].update({key: default for key, _, _, default in manifest.RULES if default is not None})
         assert set(document) == set(manifest._KNOWN)
         item = document["artifacts"][0]
         names = {*document, *item, *item["full"], *item["health"]}
@@ -317,7 +318,8 @@ def _with(document: Any, path: str, value: object) -> Any:
 def _values(kind: str, low: int, high: int) -> tuple[list[object], list[object]]:
     """Return values of ``kind`` that must be taken, and others that must be refused."""
     source: dict[str, object] = {"size": 1, "sha256": _hash(1)}
-    rules = {"attempts": 1, "deadline_ms": 1, "watchdog_ms": 1000, "correct": 0, "latency_us": 0}
+    rules = {key: lowest for key, lowest, _, _ in manifest.RULES}
+    needed = {key: lowest for key, lowest, _, default in manifest.RULES if default is None}
     item = json.loads(golden.PAYLOAD)["artifacts"][0]
     planes = dict.fromkeys(state.PLANES, "1.0.0")
     if kind == "integer":
@@ -349,8 +351,8 @@ def _values(kind: str, low: int, high: int) -> tuple[list[object], list[object]]
         assert len(source) == low == high
         return [source], [{}, {"size": 1}, []]
     assert kind == "health", kind
-    assert len(rules) == low == high
-    return [rules], [{}, []]
+    assert (len(needed), len(rules)) == (low, high)
+    return [rules, needed], [{}, []]
 
 
 def _shorter(shortest: list[Any]) -> list[object]:

@@ -9,6 +9,7 @@ from .state import PLANES, Rules
 VERSION = 1
 MAX_NAME = 15  # characters: a journal entry and a slot image hold 16 bytes
 MAX_ARTIFACTS = 6
+MAX_SHADOW_RUNS = 1000  # a device keeps four bytes for each
 _U32 = 0xFFFFFFFF
 _DAY_MS = 86400000
 
@@ -89,14 +90,27 @@ def _artifact(doc):
     )
 
 
+# Field of the health rules, lowest, highest, and what stands for one that is missing: None where it must be there.
+RULES = (
+    ("attempts", 1, 8, None),
+    ("deadline_ms", 1, _DAY_MS, None),
+    ("watchdog_ms", 1000, _DAY_MS, None),
+    ("correct", 0, 65535, None),
+    ("latency_us", 0, _U32, None),
+    ("p50_us", 0, _U32, 0),
+    ("p99_us", 0, _U32, 0),
+    ("arena", 0, _U32, 0),
+    ("heap", 0, _U32, 0),
+    ("shadow_runs", 0, MAX_SHADOW_RUNS, 0),
+    ("shadow_every", 1, 65535, 1),
+    ("shadow_agree", 0, 1000, 1000),
+)
+
+
 def _rules(doc):
-    return Rules(
-        _int(doc, "attempts", 1, 8),
-        _int(doc, "deadline_ms", 1, _DAY_MS),
-        _int(doc, "watchdog_ms", 1000, _DAY_MS),
-        _int(doc, "correct", 0, 65535),
-        _int(doc, "latency_us", 0, _U32),
-    )
+    return Rules(**{
+        key: _int(doc, key, low, high) if key in doc or default is None else default for key, low, high, default in RULES
+    })
 
 
 def _blob(doc):

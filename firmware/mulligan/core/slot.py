@@ -7,29 +7,33 @@ from collections import namedtuple
 from .errors import FormatError
 
 MAGIC = b"MSLT"
-VERSION = 1
+VERSION = 2
 HEADER_SIZE = 96
 DOUBLE_ROUNDING = 1  # how the golden outputs were requantised: as TFLite-Micro's reference kernels do
 NO_LABEL = 0xFFFF
 MAX_GOLDEN = 64
-_FORMAT = "<4sBBHIIIIIIIIHH16s24s"  # up to the checksum at 84
+SAME_WINNER = 1  # bit of `flags`: on an engine that isn't exact, the largest output must be where the golden one's is
+_FORMAT = "<4sBBHIIIIIIIIHH16s24sIBBH"  # up to the checksum
+_AT_CHECKSUM = 92
 
 # golden: how many vectors, each the input, the expected output and a u16 label; length: of the whole image;
 # arena: bytes of activation memory; labels: NUL-separated; ops: how many builtin op codes (u16) follow the labels.
+# What engines other than the builtin one need: native_arena: bytes of TFLite-Micro's own tensor arena, 0 for unknown; tolerance:
+# how far an output byte may be from the golden one; flags: SAME_WINNER or 0.
 Header = namedtuple(
     "Header",
     (
         "rounding", "golden", "length", "arena", "model_at", "model_size", "golden_at", "input_size", "output_size",
-        "labels_at", "labels_size", "ops", "name", "version",
+        "labels_at", "labels_size", "ops", "name", "version", "native_arena", "tolerance", "flags",
     ),
 )  # fmt: skip
 
 
-def build(name, version, model, arena, vectors, labels, ops):
-    """The image of ``model`` (the bytes of a .tflite).
+def build(name, version, model, arena, vectors, labels, ops, native_arena=0, tolerance=0, flags=0):
+    """The image of ``model`` (the bytes of a .tflite, or of what the one engine that it is meant for runs).
 
-    vectors: [(input bytes, expected output bytes, label or None)], all of one shape; labels: [str]; ops: [builtin op code].
-    Raises: FormatError.
+    vectors: [(input bytes, expected output bytes, label or None)], all of one shape; labels: [str]; ops: [builtin op code];
+    the rest as in Header. Raises: FormatError.
     """
     if len(vectors) > MAX_GOLDEN or not vectors:
         raise FormatError("slot image: 1 to {} golden vectors, here are {}".format(MAX_GOLDEN, len(vectors)))
@@ -47,8 +51,9 @@ def build(name, version, model, arena, vectors, labels, ops):
     struct.pack_into(
         _FORMAT, head, 0, MAGIC, VERSION, DOUBLE_ROUNDING, len(vectors), HEADER_SIZE + len(body), arena, HEADER_SIZE,
         len(model), golden_at, input_size, output_size, labels_at, len(text), len(ops), name.encode(), version.encode(),
+        native_arena, tolerance, flags, 0,
     )  # fmt: skip
-    struct.pack_into("<I", head, 84, crc32(memoryview(head)[:84]))
+    struct.pack_into("<I", head, _AT_CHECKSUM, crc32(memoryview(head)[:_AT_CHECKSUM]))
     return bytes(head) + body
 
 
@@ -59,10 +64,10 @@ def parse(head, size):
     fields = struct.unpack_from(_FORMAT, head, 0)
     if fields[0] != MAGIC or fields[1] != VERSION:
         raise FormatError("slot image: none here, or of another version")
-    if struct.unpack_from("<I", head, 84)[0] != crc32(bytes(head[:84])):
+    if struct.unpack_from("<I", head, _AT_CHECKSUM)[0] != crc32(bytes(head[:_AT_CHECKSUM])):
         raise FormatError("slot image: header checksum does not match")
     name, version = (_text(field) for field in fields[14:16])
-    header = Header(*(fields[2:14] + (name, version)))
+    header = Header(*(fields[2:14] + (name, version) + fields[16:19]))
     vector = header.input_size + header.output_size + 2
     sections = (
         (header.model_at, header.model_size),

@@ -9,7 +9,7 @@ from .errors import FormatError
 PLANES = ("firmware", "app", "model", "config")
 
 MAGIC = b"MJ"
-VERSION = 1
+VERSION = 2
 RECORD = 1024  # bytes from one record to the next
 MAX_ENTRIES = 4
 MAX_FROZEN = 4
@@ -17,19 +17,26 @@ MARKS = 1012  # offset of the two mark words, starts and faults, which the check
 _HEADER = "<2sBBIII"  # magic, version, entries, record number, release sequence, time
 _ENTRY = "<BBBB16sI"  # plane, pair, slot, trial slot, name, floor
 _IMAGE = "<II24s32s"  # length, counter, version, sha256
-_TRIAL = "<IIIIHH"  # release sequence, deadline_ms, watchdog_ms, latency_us, correct, attempts
+_TRIAL = "<IHIIHIIIIIHHH"  # release sequence, then the Rules in their order
 _NONE = 0xFF
 # An entry: _ENTRY, the confirmed _IMAGE, the _IMAGE on trial, _TRIAL, the frozen digests; what is absent stays FF.
 _AT_IMAGE = 24
 _AT_TRIED = 88
 _AT_TRIAL = 152
-_AT_FROZEN = 172
+_AT_FROZEN = 194
 _ENTRY_SIZE = _AT_FROZEN + 8 * MAX_FROZEN
 
-# How the trial is judged. attempts: failed starts that end it; correct: golden vectors that must get their label;
-# latency_us: the most that the 9th decile of inferences may take, 0 for no limit.
-Rules = namedtuple("Rules", ("attempts", "deadline_ms", "watchdog_ms", "correct", "latency_us"))
-
+# How the trial is judged. attempts: failed starts that end it; correct: golden vectors that must get their label; latency_us: the
+# most that the 9th decile of inferences may take, p50_us and p99_us: the median and the 99th percentile; arena: the most bytes of
+# arena; heap: the fewest bytes of heap that must be free beside the version; shadow_runs: live inputs that it must see as well,
+# every shadow_every-th of them, of which shadow_agree per mille must give the confirmed version's answer. 0 is no limit.
+Rules = namedtuple(
+    "Rules",
+    (
+        "attempts", "deadline_ms", "watchdog_ms", "correct", "latency_us", "p50_us", "p99_us", "arena", "heap",
+        "shadow_runs", "shadow_every", "shadow_agree",
+    ),
+)  # fmt: skip
 Image = namedtuple("Image", ("length", "counter", "version", "sha256"))
 Trial = namedtuple("Trial", ("slot", "image", "sequence", "rules"))
 
@@ -141,9 +148,7 @@ def _encode_entry(entry, record, at):
         _encode_image(entry.image, record, at + _AT_IMAGE)
     if trial:
         _encode_image(trial.image, record, at + _AT_TRIED)
-        r = trial.rules
-        fields = (trial.sequence, r.deadline_ms, r.watchdog_ms, r.latency_us, r.correct, r.attempts)
-        struct.pack_into(_TRIAL, record, at + _AT_TRIAL, *fields)
+        struct.pack_into(_TRIAL, record, at + _AT_TRIAL, trial.sequence, *trial.rules)
     at += _AT_FROZEN
     for digest in entry.frozen:
         record[at : at + 8] = digest
@@ -162,10 +167,8 @@ def _decode_entry(record, at):
         entry.slot = slot
         entry.image = _decode_image(record, at + _AT_IMAGE)
     if trial_slot != _NONE:
-        fields = struct.unpack_from(_TRIAL, record, at + _AT_TRIAL)
-        sequence, deadline_ms, watchdog_ms, latency_us, correct, attempts = fields
-        rules = Rules(attempts, deadline_ms, watchdog_ms, correct, latency_us)
-        entry.trial = Trial(trial_slot, _decode_image(record, at + _AT_TRIED), sequence, rules)
+        sequence, *rules = struct.unpack_from(_TRIAL, record, at + _AT_TRIAL)
+        entry.trial = Trial(trial_slot, _decode_image(record, at + _AT_TRIED), sequence, Rules(*rules))
     at += _AT_FROZEN
     for i in range(MAX_FROZEN):
         digest = bytes(record[at + 8 * i : at + 8 * i + 8])

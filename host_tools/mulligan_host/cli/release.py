@@ -28,6 +28,13 @@ def release() -> None:
 @click.option("--board", "boards", multiple=True, required=True, help="A board it is for; repeat for more.")
 @click.option("--correct", required=True, type=int, help="Golden vectors that must get their label.")
 @click.option("--latency-us", default=0, help="The most that 9 of 10 inferences may take; 0: no limit.")
+@click.option("--p50-us", default=0, help="The most that every second inference may take; 0: no limit.")
+@click.option("--p99-us", default=0, help="The most that 99 of 100 inferences may take; 0: no limit.")
+@click.option("--arena", default=0, help="The most bytes of arena; 0: no limit.")
+@click.option("--heap", default=0, help="The fewest bytes of heap that must be free beside the model; 0: no limit.")
+@click.option("--shadow-runs", default=0, help="Live inputs that the model must see, unused, before it is confirmed; 0: none.")
+@click.option("--shadow-every", default=1, show_default=True, help="Take every how manieth live input for that.")
+@click.option("--shadow-agree", default=1000, show_default=True, help="Per mille of them that must agree with the old model.")
 @click.option("--attempts", default=2, show_default=True, help="Failed starts that end the trial.")
 @click.option("--deadline-ms", default=10000, show_default=True, help="How long one attempt may take.")
 @click.option("--watchdog-ms", default=8000, show_default=True, help="How long one attempt may show no progress.")
@@ -36,8 +43,8 @@ def release() -> None:
 @click.option("--requires", multiple=True, metavar="PLANE=VERSION", help="Lowest version of another plane.")
 @click.option("--release", "version", help="Version of the release; else the model's.")
 def build(
-    directory: Path, image: Path, boards: tuple[str, ...], correct: int, latency_us: int, attempts: int, deadline_ms: int,
-    watchdog_ms: int, boot_ms: int, days: int, requires: tuple[str, ...], version: str | None,
+    directory: Path, image: Path, boards: tuple[str, ...], boot_ms: int, days: int, requires: tuple[str, ...],
+    version: str | None, **health: int,
 ) -> None:  # fmt: skip
     """Build a release of the slot IMAGE, with patches from the versions before it."""
     needed = {}
@@ -46,8 +53,7 @@ def build(
         if not equals:
             raise click.UsageError(f"--requires {item}: write PLANE=VERSION")
         needed[plane] = lowest
-    health = releases.Health(correct, latency_us, attempts, deadline_ms, watchdog_ms)
-    order = releases.Order(files.read(image), list(boards), health, version, days, boot_ms, needed)
+    order = releases.Order(files.read(image), list(boards), releases.Health(**health), version, days, boot_ms, needed)
     built = releases.Directory(directory).build(order)
     _print(built)
     click.echo(f"sign it with: mulligan release sign --dir {directory} {built.release} --key KEY")
