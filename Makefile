@@ -4,7 +4,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
-RUNTIME := host_tools/mulligan_host/virtual/runtime
+RUNTIMES := $(wildcard host_tools/mulligan_host/*/runtime)
 
 # What the machine or the caller has set up for another Python or MicroPython stays out.
 unexport PYTHONPATH PYTHONHOME MICROPYPATH VIRTUAL_ENV
@@ -63,7 +63,7 @@ fmt: $(STAMP) ## ruff: put host code into its format, sort imports
 type: $(STAMP) ## mypy: host strictly, device against MicroPython's own types
 	$(BIN)/mypy
 	$(BIN)/mypy --config-file mypy-device.ini -p mulligan
-	$(BIN)/mypy --config-file mypy-device.ini $(RUNTIME)/*.py
+	$(BIN)/mypy --config-file mypy-device.ini $(RUNTIMES:%=%/*.py)
 
 contract: $(STAMP)
 	$(BIN)/lint-imports

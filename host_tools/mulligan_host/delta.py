@@ -15,7 +15,7 @@ import bsdiff4.core
 from mulligan.core import inflate, patch
 from mulligan.core.errors import PatchError
 from mulligan_host.errors import HostError
-from mulligan_host.pack import ByteSource
+from mulligan_host.models.source import ByteSource
 
 CHUNK_BITS = 12  # 4 KiB, a flash sector: what a power cut costs, and a step blocks for
 _COPY_FROM = 24  # equal bytes in a row that are worth a segment of their own

@@ -16,6 +16,7 @@ from rich.table import Table
 from mulligan.core import manifest
 from mulligan_host import keys, pack, provision, release, server
 from mulligan_host.micropython import resolve
+from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
 from mulligan_host.virtual.board import BoardError, VirtualBoard
 
@@ -217,5 +218,5 @@ class Demo:
 def _packed(version: str, model: str | None = None) -> bytes:
     """Return the slot image of one of the models that travel with the package."""
     tflite = resource(f"models/digits-{model or version}.tflite").read_bytes()
-    samples = pack.load_samples(resource("models/golden.npz"))
+    samples = load_samples(resource("models/golden.npz"))
     return pack.pack(tflite, "digits", version, samples, _LABELS)

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from mulligan_host import keys, pack, provision, release, server
 from mulligan_host.micropython import MicroPython
+from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
 from mulligan_host.virtual.board import HEAP, BoardError, VirtualBoard
 
@@ -40,7 +41,7 @@ def tables(ports: list[MicroPython]) -> Iterator[Table]:
 
 
 def _memory(mp: MicroPython, work: Path) -> Table:
-    samples = pack.load_samples(resource("models/golden.npz"))
+    samples = load_samples(resource("models/golden.npz"))
     work.mkdir()
     signer, directory = keys.Signer.generate(), release.Directory(work / "releases")
     images = []

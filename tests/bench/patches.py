@@ -7,13 +7,14 @@ from rich.table import Table
 
 from mulligan_host import delta, pack
 from mulligan_host.micropython import MicroPython
+from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
 
 MODELS = ("1.0.0", "1.1.0", "1.2.0-bad", "1.3.0-slow")
 
 
 def tables(ports: list[MicroPython]) -> Iterator[Table]:
-    samples = pack.load_samples(resource("models/golden.npz"))
+    samples = load_samples(resource("models/golden.npz"))
     images = {
         version: pack.pack(resource(f"models/digits-{version}.tflite").read_bytes(), "digits", version, samples, [])
         for version in MODELS

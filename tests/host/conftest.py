@@ -1,5 +1,7 @@
-"""Fixtures for tests of whole updates."""
+"""Fixtures for tests of whole updates, and of commands that must refuse."""
 
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -7,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from host.refusals import Run, assert_error, tree
 from host.rig import Rig
+from mulligan_host.cli import main as cli_main
 from mulligan_host.micropython import MicroPython
 
 MakeRig = Callable[..., Rig]
@@ -30,3 +34,31 @@ def make_rig(tmp_path: Path, micropythons: list[MicroPython]) -> Iterator[MakeRi
 def every(request: pytest.FixtureRequest) -> bool:
     """Whether to try every point of a power-loss test (``make powerloss``), or a sample of them."""
     return bool(request.config.getoption("markexpr") == "powerloss")
+
+
+@pytest.fixture
+def here(rights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of ``rights``, the module's own directory of right files; the command runs there."""
+    root = tmp_path / "here"
+    shutil.copytree(rights, root)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("MULLIGAN_DEBUG", raising=False)
+    return root
+
+
+@pytest.fixture
+def fails(here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command that must fail as it should; return its one line."""
+
+    def run(*arguments: str, code: int = 1) -> str:
+        before = tree(here)
+        monkeypatch.setattr(sys, "argv", ["mulligan", *arguments])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli_main.main()
+        said = capfd.readouterr()
+        assert_error(ended.value.code, said.err, code)
+        assert tree(here) == before
+        return said.err
+
+    return run

@@ -20,8 +20,9 @@ from mulligan.core import manifest, partitions, slot
 from mulligan.core.journal import Journal
 from mulligan.core.state import Entry, State
 from mulligan.tflite import loader
-from mulligan_host import delta, files, keys, pack, provision, release, server
+from mulligan_host import delta, files, keys, provision, release, server
 from mulligan_host.micropython import MicroPython
+from mulligan_host.models.source import ByteSource
 from mulligan_host.partitions import find
 from mulligan_host.resources import resource
 from mulligan_host.virtual.board import VirtualBoard
@@ -85,7 +86,7 @@ def reference(model: str) -> list[tuple[bytes, bytes, int]]:
 def image(version: str, model: str = "", name: str = NAME) -> bytes:
     """Return the slot image of the digits model ``model`` (default: of that version)."""
     tflite = resource(f"models/digits-{model or version}.tflite").read_bytes()
-    facts = loader.inspect(pack.ByteSource(tflite))
+    facts = loader.inspect(ByteSource(tflite))
     labels = [str(digit) for digit in range(10)]
     built: bytes = slot.build(name, version, tflite, facts.arena, reference(model or version), labels, sorted(set(facts.ops)))
     return built
@@ -235,7 +236,7 @@ class Rig:
 
     def state(self) -> State:
         """Return the state that the journal holds."""
-        return Journal(pack.ByteSource(self.journal())).state
+        return Journal(ByteSource(self.journal())).state
 
     def entry(self, name: str = NAME) -> Entry:
         """Return the journal's entry of a model."""

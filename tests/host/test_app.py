@@ -7,6 +7,7 @@ import pytest
 
 from mulligan_host import keys, pack, provision, release, server
 from mulligan_host.micropython import MicroPython
+from mulligan_host.models.samples import Samples, load_samples
 from mulligan_host.resources import resource
 from mulligan_host.virtual.board import VirtualBoard
 
@@ -44,15 +45,15 @@ print("wait", mulligan.step() > 0, mulligan.status()["artifacts"][0]["version"])
 """
 
 
-def _image(version: str, samples: pack.Samples) -> bytes:
+def _image(version: str, samples: Samples) -> bytes:
     tflite = resource(f"models/digits-{version}.tflite").read_bytes()
     return pack.pack(tflite, "digits", version, samples, list("0123456789"))
 
 
 @pytest.fixture(scope="module")
 def images() -> dict[str, bytes]:
-    samples = pack.load_samples(resource("models/golden.npz"))
-    few = pack.Samples(samples.x[:2], samples.y[:2])
+    samples = load_samples(resource("models/golden.npz"))
+    few = Samples(samples.x[:2], samples.y[:2])
     return {version: _image(version, few) for version in ("1.0.0", "1.1.0")}
 
 

@@ -3,26 +3,21 @@
 import io
 import json
 import os
-import re
 import resource as limits
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from host.refusals import Run, assert_error, tree
 from host.rig import BOARD, HEALTH, image
 from mulligan.core import partitions
 from mulligan_host import delta, keys, release
-from mulligan_host.cli import main as cli_main
 from mulligan_host.virtual.flash import SIZE_4MB
 
-Run = Callable[..., str]
 TFLITE = Path(__file__).parent.parent / "tflite" / "data" / "dense.tflite"  # takes 33 values
 PACK = ["model", "pack", "m.tflite", "--name", "digits", "--version", "1.0.0", "--golden", "few.npz", "-o", "out"]
 BUILD = ["release", "build", "--dir", "rel", "--board", BOARD, "--correct", "4", "new.mslt"]
@@ -47,46 +42,6 @@ def rights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "empty").write_bytes(b"")
     (root / "dir").mkdir()
     return root
-
-
-@pytest.fixture
-def here(rights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of it, where the command runs."""
-    root = tmp_path / "here"
-    shutil.copytree(rights, root)
-    monkeypatch.chdir(root)
-    monkeypatch.delenv("MULLIGAN_DEBUG", raising=False)
-    return root
-
-
-@pytest.fixture
-def fails(here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command that must fail as it should; return its one line."""
-
-    def run(*arguments: str, code: int = 1) -> str:
-        before = tree(here)
-        monkeypatch.setattr(sys, "argv", ["mulligan", *arguments])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            cli_main.main()
-        said = capfd.readouterr()
-        assert_error(ended.value.code, said.err, code)
-        assert tree(here) == before
-        return said.err
-
-    return run
-
-
-def assert_error(code: object, err: str, expected: int = 1) -> None:
-    assert code == expected, err
-    assert re.fullmatch(r"error: [^\n]+\n", err), err
-    assert "Traceback" not in err
-    assert len(err) < 400, err
-
-
-def tree(root: Path) -> dict[str, str]:
-    """Every file under ``root`` with its digest, every directory."""
-    return {str(p.relative_to(root)): sha256(p.read_bytes()).hexdigest() if p.is_file() else "" for p in root.rglob("*")}
 
 
 # Each input file of each command: missing, a directory, empty, of another kind, truncated

@@ -21,6 +21,7 @@ from mulligan.core import bootchooser, manifest, patch
 from mulligan.core.journal import MAX_STARTS
 from mulligan.core.state import RECORD
 from mulligan_host import delta, demo, pack, release
+from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
 
 DESIGN = ROOT / "docs" / "DESIGN.md"
@@ -153,7 +154,7 @@ def _called(operation: str, at: int, size: int, address: dict[str, int]) -> str:
 
 def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The patch sizes that the chunk size was chosen by."""
-    samples = pack.load_samples(resource("models/golden.npz"))
+    samples = load_samples(resource("models/golden.npz"))
     labels = [str(digit) for digit in range(10)]
     base, new = (
         pack.pack(resource(f"models/digits-{version}.tflite").read_bytes(), "digits", version, samples, labels)

@@ -17,7 +17,7 @@ from core import golden
 from mulligan.core import base64url, jws, keyset, manifest, otadata, p256, partitions, root, semver, slot, state, strictjson
 from mulligan.core.errors import MulliganError
 from mulligan_host import delta, keys
-from mulligan_host.pack import ByteSource
+from mulligan_host.models.source import ByteSource
 
 pytestmark = pytest.mark.fuzz
 

@@ -15,16 +15,16 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 DEVICE = ROOT / "firmware"
 CORE = DEVICE / "mulligan" / "core"
 HOST = ROOT / "host_tools"
-RUNTIME = HOST / "mulligan_host" / "virtual" / "runtime"  # device code that the virtual board brings
+RUNTIMES = list((HOST / "mulligan_host").glob("*/runtime"))  # device code that host tools bring
 MOST_LINES = 450
 
 
 def device_files() -> list[Path]:
-    return sorted([*DEVICE.rglob("*.py"), *RUNTIME.rglob("*.py")])
+    return sorted([*DEVICE.rglob("*.py"), *(path for root in RUNTIMES for path in root.rglob("*.py"))])
 
 
 def host_files() -> list[Path]:
-    return sorted(path for path in HOST.rglob("*.py") if RUNTIME not in path.parents)
+    return sorted(path for path in HOST.rglob("*.py") if not set(RUNTIMES) & set(path.parents))
 
 
 def relative(path: Path) -> str:

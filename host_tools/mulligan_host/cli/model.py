@@ -1,19 +1,126 @@
-"""``mulligan model``: slot images."""
+"""``mulligan model``: run, measure and judge models, and pack them into slot images."""
 
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import rich_click as click
+from rich.console import Console
+from rich.progress import Progress
 
 from mulligan.core import slot
 from mulligan_host import files
 from mulligan_host import pack as packing
+from mulligan_host.errors import HostError
+from mulligan_host.micropython import MicroPython, missing_reason, resolve
+from mulligan_host.models import run as running
+from mulligan_host.models.samples import load_inputs, load_samples
+from mulligan_host.models.source import read_model
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
+_HEAP = {"unix": 256 << 10, "unix32": 128 << 10, "board": 128 << 10}
+_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 
 
 @click.group()
 def model() -> None:
-    """Pack a model into a slot image."""
+    """Run, measure and judge a model; pack it into a slot image.
+
+    A MODEL is a .tflite file, or a slot image of one.
+    """
+
+
+@model.command()
+@click.argument("tflite", metavar="MODEL", type=_FILE)
+@click.option("--inputs", required=True, type=_FILE, help="Input vectors: raw bytes back to back, or an .npz with an array x.")
+@click.option("--on", "where", type=click.Choice(["host", "unix", "unix32", "board"]), default="host", show_default=True)
+@click.option("--out", required=True, type=_FILE, help="For the outputs: raw bytes back to back.")
+@click.option("--stream", default=running.STREAM, show_default=True, type=click.IntRange(1), metavar="BYTES",
+              help="The most bytes of the model that are read at a time.")  # fmt: skip
+@click.option("--heap", metavar="SIZE", help="The whole heap of unix, unix32 or board, as in 27k.  [default: 256k on unix, 128k]")
+@click.option("--fresh", is_flag=True, help="Start each vector from the state that a model begins with.")
+@_JSON
+def run(
+    tflite: Path, inputs: Path, where: str, out: Path, stream: int, heap: str | None, fresh: bool, as_json: bool
+) -> None:  # fmt: skip
+    """Run vectors through a MODEL and keep its outputs.
+
+    On the host, on MicroPython's 64-bit (unix) or 32-bit (unix32) port in a process of that heap in all, or on a virtual board,
+    whose clock counts operations instead of time. Inputs and outputs are the bytes of the tensors, a model's several ones in
+    order. Vectors run in order on one interpreter.
+    """
+    size = _heap(heap, where)
+    data, info = read_model(tflite)
+    job = running.Job(data, info, load_inputs(inputs, info), stream, fresh)
+    with _progress(f"{tflite.name} on {where}", len(job.inputs)) as progress:
+        if where == "host":
+            done = running.on_host(job, progress)
+        elif where == "board":
+            from mulligan_host.board_run import on_virtual_board
+
+            done = on_virtual_board(job, _port(32), size, progress)
+        else:
+            done = running.on_port(job, _port(32 if where == "unix32" else 64), size, progress)
+    files.write(out, done.outputs)
+    count = len(job.inputs)
+    facts = {
+        "on": "virtual board" if where == "board" else where,
+        "kernels": done.kernels,
+        "vectors": count,
+        "macs": info.macs,
+        "ns_per_mac": round(done.ns / count / max(1, info.macs), 3),
+        "clock": done.clock,
+        "reads": _per(done.reads, count),
+        "bytes_read": _per(done.bytes_read, count),
+        "load_reads": done.load_reads,
+        "load_bytes": done.load_bytes,
+        "arena": info.arena,
+        "peak_heap": done.peak_heap,
+        "heap": None if where == "host" else size,
+    }
+    if as_json:
+        click.echo(json.dumps(facts))
+        return
+    click.echo(f"{out}  {count} vectors on {facts['on']}, {done.kernels} kernels")
+    note = "" if done.clock == "wall" else f" ({done.clock} clock: counted, not measured)"
+    click.echo(f"  {facts['ns_per_mac']} ns/MAC{note}, {info.macs} multiply-accumulates an inference")
+    click.echo(f"  {facts['reads']} flash reads an inference, {facts['bytes_read']} bytes; {done.load_reads} to load it")
+    peak = "" if done.peak_heap is None else f"; peak heap {done.peak_heap} bytes, of {size}"
+    click.echo(f"  arena {info.arena} bytes{peak}")
+
+
+def _per(total: int, count: int) -> float:
+    """A count per inference: whole where it is the same for each."""
+    return total // count if total % count == 0 else round(total / count, 2)
+
+
+def _heap(given: str | None, where: str) -> int:
+    if given is None:
+        return _HEAP.get(where, 0)
+    match = re.fullmatch(r"(\d{1,9})([kKmM]?)", given)
+    size = int(match[1]) * _UNITS[match[2].lower()] if match else 0
+    if not 4 << 10 <= size <= 1 << 30:
+        raise click.UsageError(f"--heap {given}: a size from 4k to 1024M, as in 27k")
+    return size
+
+
+def _port(bits: int) -> MicroPython:
+    for mp in resolve():
+        if mp.bits == bits:
+            return mp
+    raise HostError(missing_reason(bits))
+
+
+@contextmanager
+def _progress(what: str, total: int) -> Iterator[running.Progress]:
+    """A progress bar on the terminal, gone when it is done; nothing where stderr is no terminal."""
+    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 @model.command()
@@ -26,7 +133,7 @@ def model() -> None:
 def pack(tflite: Path, name: str, version: str, golden: Path, labels: str, output: Path) -> None:
     """Pack TFLITE with golden vectors: samples, the outputs the device has to compute for them, and their labels."""
     names = [label.strip() for label in labels.split(",")] if labels else []
-    image = packing.pack(files.read(tflite), name, version, packing.load_samples(golden), names)
+    image = packing.pack(files.read(tflite), name, version, load_samples(golden), names)
     files.write(output, image)
     header = slot.parse(image, len(image))
     click.echo(f"{output}  {len(image)} bytes, {header.golden} golden vectors, arena {header.arena} bytes")
