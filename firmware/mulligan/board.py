@@ -19,14 +19,15 @@ _DEFAULT_POLL_MS = 60000
 
 
 class Config:
-    """What the device is told once: board, url of the release directory ("" for none), channel, ca (a DER file), poll_ms."""
+    """What the device is told once: board, url of the release directory ("" for none), channel, ca, cert and key (DER files; ""
+    for none), poll_ms."""
 
     def __init__(self, raw):
         try:
             doc = json.loads(raw)
         except ValueError:
             raise FormatError(CONFIG + ": not JSON")
-        known = {"board": "", "url": "", "channel": "stable", "ca": "", "poll_ms": _DEFAULT_POLL_MS}
+        known = {"board": "", "url": "", "channel": "stable", "ca": "", "cert": "", "key": "", "poll_ms": _DEFAULT_POLL_MS}
         if not isinstance(doc, dict) or not all(k in known and isinstance(v, type(known[k])) for k, v in doc.items()):
             raise FormatError(CONFIG + ": only {} are known".format(", ".join(sorted(known))))
         known.update(doc)
@@ -36,6 +37,8 @@ class Config:
         self.url = known["url"]
         self.channel = known["channel"]
         self.ca = known["ca"]
+        self.cert = known["cert"]
+        self.key = known["key"]
         self.poll_ms = known["poll_ms"]
 
 
@@ -133,11 +136,16 @@ class Device:
 
     def _agent(self):
         keys = flash.find_one(flash.KEYS, "keys")
-        client = http.Client(_read(self._config.ca) if self._config.ca else None)
+        client = http.Client(self._credentials, self._clock.now)
         return Agent(
             self._config, keys, client, self._journal, self._slots, self.serving, self._trials, self._system, self._clock,
             self._versions, self._report,
         )  # fmt: skip
+
+    def _credentials(self):
+        """What TLS needs, read when it is needed: a file that is missing stops no boot."""
+        config = self._config
+        return [_read(path) if path else None for path in (config.ca, config.cert, config.key)]
 
     def _versions(self):
         versions = {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}

@@ -10,6 +10,7 @@ import sys
 ADMISSION = "mulligan.admission"
 INSTALL = "mulligan.install"
 LOADER = "mulligan.tflite.loader"
+SECURE = "mulligan.port.secure"
 
 # What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
 # takes stack.
@@ -26,7 +27,7 @@ def settle():
     if not _settled:
         for name in _RESIDENT:
             __import__(name)
-        for name in (ADMISSION, INSTALL, LOADER):
+        for name in (ADMISSION, INSTALL, LOADER, SECURE):
             with Borrowed(name):
                 _settled.append(name)
 

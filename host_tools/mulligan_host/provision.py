@@ -16,7 +16,7 @@ from mulligan_host.virtual.flash import SIZE_4MB
 
 LAYOUT = "partitions/virtual-4mb.csv"
 CONFIG = "mulligan.json"
-_CA = "ca.der"
+_CREDENTIALS = {"ca": "ca.der", "cert": "cert.der", "key": "key.der"}  # the config's fields for TLS, and their files in vfs
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,11 @@ class Setup:
     url: str = ""
     """Of the release directory, with a final slash; "" for a board without an agent."""
     ca: bytes = b""
-    """DER of the certificate authority of an https URL."""
+    """DER of the certificate authority of an https URL; of several, one after the other."""
+    cert: bytes = b""
+    """DER of the board's own certificate, for a server that asks for one; b"" for none."""
+    key: bytes = b""
+    """DER of the private key to ``cert``: a key for TLS, never one that signs."""
     channel: str = "stable"
     poll_ms: int = 60000
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -45,11 +49,12 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
     """
     if not path.parent.is_dir():
         raise HostError(f"{path}: there is no directory {path.parent}; make it first")
-    config = {"board": setup.board, "url": setup.url, "channel": setup.channel, "poll_ms": setup.poll_ms}
+    config: dict[str, object] = {"board": setup.board, "url": setup.url, "channel": setup.channel, "poll_ms": setup.poll_ms}
     files = {name: resource(f"firmware/{name}").read_bytes() for name in ("boot.py", "main.py")}
-    if setup.ca:
-        config["ca"] = _CA
-        files[_CA] = setup.ca
+    for name, file in _CREDENTIALS.items():
+        if content := getattr(setup, name):
+            config[name] = file
+            files[file] = content
     files[CONFIG] = json.dumps(config).encode()
     regions = {"keys": keyset.encode(setup.keys)}
     if setup.model is not None:

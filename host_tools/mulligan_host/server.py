@@ -1,33 +1,26 @@
 """A static file server on the loopback interface, for the demo and for tests: HTTP/1.1, over TLS with a certificate of its own.
 
 It serves a directory as any web server would (RFC 9110: Range, ETag, If-Range, keep-alive) and, on demand, as a bad one does:
-see Fault. The certificate authority lives as long as the server; its key never leaves this process but for a private
-temporary file that is removed before the first request.
+see Fault. Where it is told nothing else it has a certificate of a throwaway authority.
 """
 
 import contextlib
 import hashlib
-import ipaddress
 import re
 import socket
 import socketserver
 import ssl
 import struct
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from mulligan_host.authority import Authority, Identity
 
 _BLOCK = 1 << 16
 _NO_LINGER = struct.pack("ii", 1, 0)  # close with a reset, as a link that is lost
@@ -67,25 +60,30 @@ class Fault:
 class Server:
     """A running server. ``faults`` is asked before each answer; it may also change the files. Set it at any time."""
 
-    def __init__(self, directory: Path, url: str, ca_der: bytes) -> None:
+    def __init__(self, directory: Path, url: str, identity: Identity | None) -> None:
         self.directory = directory.resolve()
         self.url = url
         """Without a slash at the end."""
-        self.ca_der = ca_der
-        """The certificate to trust, as DER; empty without TLS."""
+        self.identity = identity
+        """What it shows from the next connection on; None without TLS. Set it at any time."""
         self.requests: list[Request] = []
         self.faults: Callable[[Request], Fault | None] | None = None
 
+    @property
+    def ca_der(self) -> bytes:
+        """The certificate to trust, as DER; empty without TLS."""
+        return self.identity.ca_der if self.identity else b""
+
 
 @contextlib.contextmanager
-def serve(directory: Path, tls: bool = True) -> Iterator[Server]:
+def serve(directory: Path, tls: bool | Identity = True) -> Iterator[Server]:
     """Serve the files under ``directory`` at ``.url`` until the context ends, which also ends every connection."""
     # The address that a client gets for this name first: ::1 on some machines, 127.0.0.1 on others.
     family, _, _, _, address = socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)[0]
-    context, ca_der = _throwaway_identity() if tls else (None, b"")
-    listener = _Listener(family, address, context)
+    identity = tls if isinstance(tls, Identity) else Authority().server() if tls else None
+    listener = _Listener(family, address)
     scheme = "https" if tls else "http"
-    server = listener.server = Server(directory, f"{scheme}://localhost:{listener.server_address[1]}", ca_der)
+    server = listener.server = Server(directory, f"{scheme}://localhost:{listener.server_address[1]}", identity)
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
@@ -102,9 +100,8 @@ class _Listener(socketserver.ThreadingTCPServer):
     daemon_threads = True
     server: Server
 
-    def __init__(self, family: int, address: object, context: ssl.SSLContext | None) -> None:
+    def __init__(self, family: int, address: object) -> None:
         self.address_family = family
-        self._context = context
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
         super().__init__(address, _Handler)  # type: ignore[arg-type]
@@ -114,8 +111,8 @@ class _Listener(socketserver.ThreadingTCPServer):
         assert isinstance(request, socket.socket)
         with contextlib.ExitStack() as stack:
             connection = request
-            if self._context is not None:
-                connection = self._context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
+            if self.server.identity is not None:
+                connection = self.server.identity.context.wrap_socket(request, server_side=True, do_handshake_on_connect=False)
                 stack.callback(connection.close)
             with self._lock:
                 self._open.add(connection)
@@ -225,57 +222,3 @@ def _window(header: str | None, size: int) -> tuple[int, int] | None:
         return max(0, size - int(match[2])), size
     start, end = int(match[1]), int(match[2]) + 1 if match[2] else size
     return None if end <= start and match[2] else (start, min(end, size))
-
-
-def _throwaway_identity() -> tuple[ssl.SSLContext, bytes]:
-    """Make a certificate authority and a server certificate for localhost; return the server's context and the CA as DER."""
-    now = datetime.now(UTC)
-    ca_key, key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Mulligan throwaway CA")])
-
-    def builder(name: x509.Name, public_key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-        return (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(ca_name)
-            .public_key(public_key)
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))  # clocks differ
-            .not_valid_after(now + timedelta(days=7))
-        )
-
-    usage = {
-        "digital_signature": False,
-        "content_commitment": False,
-        "key_encipherment": False,
-        "data_encipherment": False,
-        "key_agreement": False,
-        "key_cert_sign": False,
-        "crl_sign": False,
-        "encipher_only": False,
-        "decipher_only": False,
-    }
-    ca = (
-        builder(ca_name, ca_key.public_key())
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.KeyUsage(**{**usage, "key_cert_sign": True}), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    loopback = [x509.IPAddress(ipaddress.ip_address(address)) for address in ("127.0.0.1", "::1")]
-    certificate = (
-        builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]), key.public_key())
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.KeyUsage(**{**usage, "digital_signature": True}), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost"), *loopback]), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
-        .sign(ca_key, hashes.SHA256())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    with tempfile.NamedTemporaryFile(suffix=".pem") as pem:  # load_cert_chain reads files only; this one is ours alone
-        pem.write(key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
-        pem.write(certificate.public_bytes(serialization.Encoding.PEM))
-        pem.flush()
-        context.load_cert_chain(pem.name)
-    return context, ca.public_bytes(serialization.Encoding.DER)

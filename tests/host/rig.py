@@ -21,6 +21,7 @@ from mulligan.core.journal import Journal
 from mulligan.core.state import Entry, State
 from mulligan.tflite import loader
 from mulligan_host import delta, files, keys, provision, release, server
+from mulligan_host.authority import Identity
 from mulligan_host.micropython import MicroPython
 from mulligan_host.models.source import ByteSource
 from mulligan_host.partitions import find
@@ -105,7 +106,8 @@ class Rig:
     """One board that starts with ``model`` confirmed, or ``blank``. A context manager; leaving it fails on a broken NOR rule.
 
     ``released``: whether that model is the release on the channel, else there is none; ``prelude`` runs in main.py before the
-    app; ``extra`` are more files in vfs; ``ca`` and ``url``: what the board is told in place of the server's own.
+    app; ``extra`` are more files in vfs; ``tls``: over TLS, or as which server; ``ca`` and ``url``: what the board is told in
+    place of the server's own; ``credentials``: (cert, key) of the board; ``bits``: the port that runs it.
     """
 
     def __init__(
@@ -118,9 +120,11 @@ class Rig:
         released: bool = True,
         prelude: str = "",
         extra: dict[str, bytes] | None = None,
-        tls: bool = False,
+        tls: bool | Identity = False,
         ca: bytes | None = None,
         url: str = "",
+        credentials: tuple[bytes, bytes] = (b"", b""),
+        bits: int = 32,
     ) -> None:
         work.mkdir(exist_ok=True)
         self.work = work
@@ -144,10 +148,11 @@ class Rig:
             None if blank else self.first,
             url or self.web.url + "/",
             self.web.ca_der if ca is None else ca,
+            *credentials,
             poll_ms=POLL_MS,
             files={"main.py": app(prelude), **(extra or {})},
         )
-        mp = next((mp for mp in ports if mp.bits == 32), ports[0])
+        mp = next((mp for mp in ports if mp.bits == bits), ports[0])
         provision.virtual_flash(self.path, setup, mp)
         self._options: dict[str, Any] = {"heap": HEAP, "on_line": self._line, "max_resets": 8}
         self._ports = ports

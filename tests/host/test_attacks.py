@@ -27,8 +27,8 @@ machine.WDT(timeout=30000)
 import mulligan
 from mulligan.port import http
 class Quick(http.Client):
-    def __init__(self, ca=None):
-        super().__init__(ca, 0.15)
+    def __init__(self, *wired):
+        super().__init__(*wired, 0.15)
 http.Client = Quick
 mulligan.boot()
 """
@@ -387,14 +387,14 @@ def test_a_server_of_another_authority(make_rig: MakeRig, tmp_path: Path) -> Non
         rig = make_rig(tls=True, ca=other.ca_der)
     rig.on()
     rig.build("1.1.0")
-    refused(rig, 60, lambda: rig.directory.sign("1.1.0", rig.signer), "waiting")
+    refused(rig, 61, lambda: rig.directory.sign("1.1.0", rig.signer), "waiting")
     assert not rig.web.requests
 
 
 def test_https_without_an_authority_to_trust(make_rig: MakeRig) -> None:
     rig = make_rig(tls=True, ca=b"")
     rig.on()
-    assert "set ca" in refused(rig, 60, lambda: rig.publish("1.1.0"), "waiting")
+    assert "set ca" in refused(rig, 61, lambda: rig.publish("1.1.0"), "waiting")
     assert not rig.web.requests
 
 

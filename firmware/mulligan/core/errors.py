@@ -91,6 +91,18 @@ class TransportError(MulliganError):
     code = 60
 
 
+class Untrusted(TransportError):
+    """No TLS: a certificate, a host name or an authority that is not to be trusted, theirs or ours."""
+
+    code = 61
+
+
+class ClockUnset(Untrusted):
+    """A certificate that can't be judged, as the clock of this device was never set."""
+
+    code = 62
+
+
 class ModelError(MulliganError):
     """A model file that is malformed."""
 

@@ -7,6 +7,7 @@ import select
 import socket
 import time
 
+from ..borrow import SECURE, Borrowed
 from ..core.errors import TransportError
 
 _MAX_LINE = 512
@@ -14,17 +15,20 @@ _MAX_HEADERS = 32
 
 
 class Client:
-    """``ca``: DER of the certificate authority to trust, for https; ``timeout_s``: how long to wait for an address, a
-    connection, a head or one read of a body, each as a whole: a server that drips gains nothing."""
+    """``credentials()``: (ca, cert, key) as secure.context() takes them, asked for at each https request; ``now()``: seconds
+    since 1970, or None where the clock was never set; ``timeout_s``: how long to wait for an address, a connection, a head or
+    one read of a body, each as a whole: a server that drips gains nothing."""
 
-    def __init__(self, ca=None, timeout_s=10):
-        self._ca = ca
+    def __init__(self, credentials, now, timeout_s=10):
+        self._credentials = credentials
+        self._now = now
         self._timeout_s = timeout_s
 
     def get(self, url, start=0, limit=1 << 26):
         """The Body of ``url`` from byte ``start`` on; of at most ``limit`` bytes.
 
-        Raises: TransportError for anything but 200, or 206 with exactly the range asked for.
+        Raises: TransportError for anything but 200, or 206 with exactly the range asked for; Untrusted where TLS does not
+        come about; what ``credentials()`` raises.
         """
         tls, host, port, path = _split(url)
         request = "GET {} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\nAccept-Encoding: identity\r\n".format(path, host, port)
@@ -48,19 +52,15 @@ class Client:
             sock.settimeout(self._timeout_s)
             sock.connect(address[-1])
             sock.setblocking(False)
-            return _Link(self._secured(sock, host) if tls else sock, int(self._timeout_s * 1000))
-        except (OSError, ValueError):
+            stream = self._secured(sock, host) if tls else sock
+            return _Link(stream, int(self._timeout_s * 1000), host if tls else None, self._now)
+        except Exception:
             sock.close()
             raise
 
     def _secured(self, sock, host):
-        from tls import CERT_REQUIRED, PROTOCOL_TLS_CLIENT, SSLContext
-
-        context = SSLContext(PROTOCOL_TLS_CLIENT)
-        context.verify_mode = CERT_REQUIRED  # type: ignore[attr-defined]
-        if self._ca is None:
-            raise ValueError("https needs the certificate authority to trust: set ca")
-        context.load_verify_locations(self._ca)
+        with Borrowed(SECURE) as secure:  # also collects what the last link held outside of Python's heap
+            context = secure.context(*self._credentials())
         # The handshake is done by the first write, which has a deadline.
         return context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
@@ -68,12 +68,15 @@ class Client:
 class _Link:
     """A connection that never blocks, waited for by a deadline: a blocking read of so many bytes has none on MicroPython.
 
-    Its methods raise TransportError where the link ends, or has not done all that was asked within ``timeout_ms``.
+    Its methods raise TransportError where the link ends, or has not done all that was asked within ``timeout_ms``, and Untrusted
+    where TLS with ``tls_host`` does not come about.
     """
 
-    def __init__(self, stream, timeout_ms):
+    def __init__(self, stream, timeout_ms, tls_host, now):
         self._stream = stream
         self._timeout_ms = timeout_ms
+        self._tls_host = tls_host
+        self._now = now
         self._poll = select.poll()
         self._one = bytearray(1)
 
@@ -118,8 +121,15 @@ class _Link:
                     self._poll.register(self._stream, event)
                     self._poll.poll(left_ms)
                     self._poll.unregister(self._stream)
-        except (OSError, ValueError) as e:  # ValueError: a certificate that is not to be trusted
-            raise TransportError("HTTP: link lost: {}".format(e))
+        except (OSError, ValueError) as e:
+            raise self._described(e)
+
+    def _described(self, error):
+        # Of TLS are a ValueError, a certificate that is not to be trusted, and mbedTLS's numbers, which are negative.
+        if self._tls_host and (isinstance(error, ValueError) or (error.errno or 0) < 0):
+            with Borrowed(SECURE) as secure:
+                return secure.explained(error, self._tls_host, self._now())
+        return TransportError("HTTP: link lost: {}".format(error))
 
 
 class Body:
