@@ -1,7 +1,7 @@
 from binascii import unhexlify
 from hashlib import sha256
 
-from mulligan.core import p256
+from mulligan.core import p256, p256_curve
 
 # RFC 6979, appendix A.2.5: P-256, SHA-256, messages "sample" and "test".
 KEY = unhexlify(
@@ -58,7 +58,7 @@ def test_malformed_input_is_false_not_an_error():
     off_curve = bytearray(KEY)
     off_curve[63] ^= 1
     assert not p256.verify(off_curve, DIGEST, SAMPLE)
-    assert not p256.verify((p256.P).to_bytes(32, "big") + KEY[32:], DIGEST, SAMPLE)
+    assert not p256.verify((p256_curve.P).to_bytes(32, "big") + KEY[32:], DIGEST, SAMPLE)
 
 
 def test_every_flipped_byte_fails():
@@ -70,13 +70,13 @@ def test_every_flipped_byte_fails():
 
 def _sign(d, k, e):
     """A signature with a chosen nonce, by the group law under test: for cases that no signer makes by chance."""
-    x, _ = p256._affine(p256._joint(k, p256.G, 0, p256.G))
+    x, _ = p256_curve.affine(p256_curve.joint(k, 0, *p256_curve.G))
     r = x % N
-    return signature(r, p256._inverse(k, N) * (e + r * d) % N)
+    return signature(r, p256_curve.inverse(k, N) * (e + r * d) % N)
 
 
 def _key(d):
-    x, y = p256._affine(p256._joint(d, p256.G, 0, p256.G))
+    x, y = p256_curve.affine(p256_curve.joint(d, 0, *p256_curve.G))
     return x.to_bytes(32, "big") + y.to_bytes(32, "big")
 
 
@@ -94,5 +94,5 @@ def test_the_sum_at_infinity_is_no_signature():
     # With key d = −e/r both scalars cancel: u1·G + u2·Q = 0.
     e = int.from_bytes(DIGEST, "big")
     r = 12345
-    d = (N - e) * p256._inverse(r, N) % N
+    d = (N - e) * p256_curve.inverse(r, N) % N
     assert not p256.verify(_key(d), DIGEST, signature(r, 77))

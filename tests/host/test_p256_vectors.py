@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from ecdsa.util import sigdecode_string
 
-from mulligan.core import p256
+from mulligan.core import p256, p256_curve
 from mulligan_host.keys import raw_public
 
 
@@ -32,7 +32,7 @@ def test_nist_sigver() -> None:
 def test_as_cryptography_signs_and_as_ecdsa_verifies() -> None:
     seed = random.Random(20)
     for _ in range(60):
-        private = ec.derive_private_key(seed.randrange(1, p256.N), ec.SECP256R1())
+        private = ec.derive_private_key(seed.randrange(1, p256_curve.N), ec.SECP256R1())
         public = raw_public(private.public_key())
         message = seed.randbytes(seed.randrange(200))
         r, s = decode_dss_signature(private.sign(message, ec.ECDSA(hashes.SHA256())))

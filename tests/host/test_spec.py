@@ -17,7 +17,7 @@ import pytest
 
 from core import golden
 from host.documents import ROOT, tables
-from mulligan.core import errors, inflate, jws, keyset, manifest, patch, root, slot, state
+from mulligan.core import errors, inflate, jws, keyset, manifest, p256_comb, patch, root, slot, state
 from mulligan.core.errors import FormatError, MulliganError, PatchError
 from mulligan.core.journal import Journal
 from mulligan_host import keys, partitions, release
@@ -33,6 +33,7 @@ LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
     "Root: header": ([(root.HEADER, 0)], []),
     "Root: key": ([(root.KEY, 0)], []),
     "Root: signature": ([(root.SIGNATURE, 0)], []),
+    "Comb table: header": ([(p256_comb.HEADER, 0)], []),
     "Journal: record header": ([(state._HEADER, 0)], []),
     "Journal: entry": (
         [(state._ENTRY, 0), (_IMAGE, state._AT_IMAGE), (_IMAGE, state._AT_TRIED), (_TRIAL, state._AT_TRIAL)],
@@ -45,7 +46,7 @@ LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
 }
 FIELDS = ("Manifest: payload", "Patch index: entry")
 OTHERS = {
-    "Partitions: virtual-4mb", "Patch: segments", "Release directory: files", "Configuration file: fields",
+    "Partitions: virtual-4mb", "Comb table: sizes", "Patch: segments", "Release directory: files", "Configuration file: fields",
     "Error codes: classes", *FIELDS,
 }  # fmt: skip
 CONSTANTS = sorted(caption for caption in SPEC if caption.endswith((": limits", ": types")))
@@ -148,6 +149,14 @@ def test_partition_layout() -> None:
     numbers = ("type", "subtype", "offset", "size")
     found = [(row["label"], *(int(row[key], 0) for key in numbers)) for row in SPEC["Partitions: virtual-4mb"]]
     assert found == [(row.label, row.type, row.subtype, row.offset, row.size) for row in rows]
+
+
+def test_sizes_of_comb_tables_and_hints() -> None:
+    sizes = [tuple(int(row[key]) for key in ("width", "columns d", "bytes of the table", "bytes of a hint"))
+             for row in SPEC["Comb table: sizes"]]  # fmt: skip
+    found = [(w, p256_comb.spacing(w), p256_comb.table_size(w), p256_comb.hint_size(w)) for w in range(4, 9)]
+    assert sizes == found
+    assert struct.calcsize(p256_comb.HEADER) == p256_comb.HEADER_SIZE
 
 
 def test_segment_kinds() -> None:

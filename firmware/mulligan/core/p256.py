@@ -1,113 +1,133 @@
-"""ECDSA verification on NIST P-256 with SHA-256 digests, in plain integers.
+"""ECDSA verification on NIST P-256 with SHA-256 digests. Source: FIPS 186-5, section 6.4.2.
 
-Sources: FIPS 186-5 section 6.4.2 (verification), SEC 1 section 2.3.3 (points), and for the Jacobian formulas the
-Explicit-Formulas Database entries dbl-2001-b and madd-2007-bl for a = -3. Only public data is handled, so nothing here is
-constant time.
+Three ways, from the slowest: the key alone; a key pinned with its table (p256_comb); and with a hint of the signer beside the
+signature. A hint is never trusted: what it says is checked by multiplication, and the signature is verified without it where
+that fails.
 """
 
-P = 0xFFFFFFFF00000001000000000000000000000000FFFFFFFFFFFFFFFFFFFFFFFF
-N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
-G = (
-    0x6B17D1F2E12C4247F8BCE6E563A440F277037D812DEB33A0F4A13945D898C296,
-    0x4FE342E2FE1A7F9B8EE7EB4A7C0F9E162BCE33576B315ECECBB6406837BF51F5,
-)
+from . import p256_comb
+from .errors import FormatError, MulliganError, SignatureError
+from .p256_curve import N, P, integer, inverse, joint, on_curve
 
-_INFINITY = (0, 1, 0)
+
+def verify(public_key, digest, signature):
+    """True if ``signature`` (64 bytes, r‖s) by ``public_key`` (64 or 65 bytes, or a Key) covers ``digest`` (32 bytes).
+
+    False for anything malformed, whatever its type.
+    """
+    if not isinstance(public_key, Key):
+        try:
+            public_key = Key(public_key)
+        except MulliganError:
+            return False
+    return public_key.verify(digest, signature)
 
 
 def public_point(key):
-    """The point ``(x, y)`` of a 64-byte x‖y or 65-byte uncompressed key, or None if it is not a point of the curve."""
+    """The point (x, y) of a 64-byte x‖y or 65-byte uncompressed key, or None if it is not a point of the curve."""
+    if not _is_bytes(key):
+        return None
+    key = bytes(key)
     if len(key) == 65 and key[0] == 4:
         key = key[1:]
     if len(key) != 64:
         return None
-    x = int.from_bytes(key[:32], "big")
-    y = int.from_bytes(key[32:], "big")
-    if x >= P or y >= P or (y * y - x * (x * x - 3) - B) % P:
-        return None
-    return x, y
+    x = integer(key[:32])
+    y = integer(key[32:])
+    return (x, y) if on_curve(x, y) else None
 
 
-def verify(public_key, digest, signature):
-    """True if ``signature`` (64 bytes, r‖s) by ``public_key`` (64 or 65 bytes) covers ``digest`` (32 bytes).
+class Key:
+    """A public key (64 or 65 bytes), and what makes its signatures cheap to verify.
 
-    False for anything malformed; never raises on bytes of any length.
+    table: a comb table of this key: bytes, or readinto(offset, buf) over flash. It is computed again to be sure of it, which
+    takes more time than a verification without it. ``seal``, the result of seal() of an earlier Key, says that this was done
+    before: the table is then only hashed.
+    hint: of the signer, for the signatures to come.
+
+    Raises: FormatError for a key that is not a point of the curve, and for a table that is not exactly this key's.
     """
-    point = public_point(public_key)
-    if point is None or len(digest) != 32 or len(signature) != 64:
-        return False
-    r = int.from_bytes(signature[:32], "big")
-    s = int.from_bytes(signature[32:], "big")
-    if not (0 < r < N and 0 < s < N):
-        return False
-    w = _inverse(s, N)
-    x, _, z = _joint(int.from_bytes(digest, "big") * w % N, G, r * w % N, point)
-    if not z:
-        return False
-    # x/z² mod p must be r mod n: compare without inverting, for both residues below p.
-    zz = z * z % P
-    return x == r * zz % P or (r + N < P and x == (r + N) * zz % P)
+
+    def __init__(self, public_key, table=None, hint=None, seal=None):
+        self._point = public_point(public_key)
+        if self._point is None:
+            raise FormatError("not a public key of P-256")
+        self._hint = hint
+        self._table = None
+        if table is not None:
+            self._table = p256_comb.Table(table)
+            if seal is None:
+                self._table.check(self._point[0], self._point[1])
+            elif seal != self.seal():
+                raise FormatError("comb table: not the one that was checked and sealed")
+
+    def seal(self):
+        """32 bytes that stand for this key with its table, checked; None without a table."""
+        return self._table and self._table.seal(self._point[0], self._point[1])
+
+    def verify(self, digest, signature, hint=None):
+        """True if ``signature`` (64 bytes, r‖s) covers ``digest`` (32 bytes). False for anything malformed."""
+        if not (_is_bytes(digest) and _is_bytes(signature)):
+            return False
+        digest, signature = bytes(digest), bytes(signature)
+        if len(digest) != 32 or len(signature) != 64:
+            return False
+        r = integer(signature[:32])
+        s = integer(signature[32:])
+        if not (0 < r < N and 0 < s < N):
+            return False
+        hint = self._hint if hint is None else hint
+        hint = bytes(hint) if _is_bytes(hint) else b""
+        w = integer(hint[:32])
+        if w * s % N != 1:
+            w = inverse(s, N)
+        u = integer(digest) * w % N
+        v = r * w % N
+        if self._table is None:
+            x, _, z = joint(u, v, self._point[0], self._point[1])
+        else:
+            if len(hint) == p256_comb.hint_size(self._table.width):
+                x = self._table.hinted_x(u, v, memoryview(hint)[32:])
+                if x is not None:
+                    return x % N == r
+            x, _, z = self._table.sum(u, v)
+        if not z:
+            return False
+        # x/z² mod p must be r mod n: compare without inverting, for both residues below p.
+        zz = z * z % P
+        return x == r * zz % P or (r + N < P and x == (r + N) * zz % P)
 
 
-def _joint(u, a, v, b):
-    """u·a + v·b in Jacobian coordinates, doubling once for both scalars (Shamir's trick)."""
-    both = _affine(_add(_add(_INFINITY, a), b))
-    table = (None, a, b, both)
-    total = _INFINITY
-    for i in range(255, -1, -1):
-        total = _double(total)
-        index = (u >> i & 1) | (v >> i & 1) << 1
-        if index and table[index] is not None:
-            total = _add(total, table[index])
-    return total
+def signature_from_der(der):
+    """r‖s in 64 bytes of a signature in DER: SEQUENCE { INTEGER r, INTEGER s } (RFC 3279, section 2.2.3).
+
+    Strict: one encoding is taken for a pair of values, and nothing may follow. Raises: SignatureError.
+    """
+    if not _is_bytes(der):
+        raise SignatureError("signature: not bytes")
+    der = bytes(der)
+    # A length above 127 would take the long form, but two integers of 33 bytes make 70 at most.
+    if len(der) < 2 or der[0] != 0x30 or der[1] != len(der) - 2:
+        raise SignatureError("signature: not a DER sequence of its own length")
+    at = 2
+    numbers = b""
+    for _ in range(2):
+        head = der[at : at + 3]
+        if len(head) < 3 or head[0] != 2 or not 0 < head[1] <= 33 or at + 2 + head[1] > len(der):
+            raise SignatureError("signature: not two DER integers")
+        value = der[at + 2 : at + 2 + head[1]]
+        at += 2 + len(value)
+        if value[0] & 0x80 or (not value[0] and len(value) > 1 and not value[1] & 0x80):
+            raise SignatureError("signature: an integer that is negative, or has a zero too many")
+        if not value[0]:
+            value = value[1:]
+        if len(value) > 32:
+            raise SignatureError("signature: an integer of more than 32 bytes")
+        numbers += bytes(32 - len(value)) + value
+    if at != len(der):
+        raise SignatureError("signature: bytes after the second integer")
+    return numbers
 
 
-def _double(point):
-    x, y, z = point
-    if not z:
-        return point
-    delta = z * z % P
-    gamma = y * y % P
-    beta = x * gamma % P
-    alpha = 3 * (x - delta) * (x + delta) % P
-    x3 = (alpha * alpha - 8 * beta) % P
-    return x3, (alpha * (4 * beta - x3) - 8 * gamma * gamma) % P, 2 * y * z % P
-
-
-def _add(point, affine):
-    """A Jacobian point plus an affine one; equal, opposite and infinite operands are right too."""
-    x1, y1, z1 = point
-    x2, y2 = affine
-    if not z1:
-        return x2, y2, 1
-    zz = z1 * z1 % P
-    h = (x2 * zz - x1) % P
-    r = (y2 * z1 * zz - y1) % P
-    if not h:
-        return _INFINITY if r else _double(point)
-    hh = h * h % P
-    hhh = h * hh % P
-    v = x1 * hh % P
-    x3 = (r * r - hhh - 2 * v) % P
-    return x3, (r * (v - x3) - y1 * hhh) % P, z1 * h % P
-
-
-def _affine(point):
-    """The affine form of a Jacobian point, None at infinity."""
-    x, y, z = point
-    if not z:
-        return None
-    w = _inverse(z, P)
-    ww = w * w % P
-    return x * ww % P, y * ww * w % P
-
-
-def _inverse(a, modulus):
-    """The inverse of ``a``, not 0, modulo a prime, by the extended Euclid: MicroPython's pow() takes no negative power."""
-    r, next_r, t, next_t = modulus, a % modulus, 0, 1
-    while next_r:
-        q = r // next_r
-        r, next_r = next_r, r - q * next_r
-        t, next_t = next_t, t - q * next_t
-    return t % modulus
+def _is_bytes(data):
+    return isinstance(data, (bytes, bytearray, memoryview))
