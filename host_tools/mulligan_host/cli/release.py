@@ -6,9 +6,11 @@ from pathlib import Path
 import rich_click as click
 
 from mulligan.core import keyset, manifest
-from mulligan_host import files
+from mulligan_host import files, signers
 from mulligan_host import keys as signing
 from mulligan_host import release as releases
+from mulligan_host.cli.options import key_option
+from mulligan_host.cli.secret import ask
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY = click.option(
@@ -62,12 +64,12 @@ def build(
 @release.command()
 @_DIRECTORY
 @click.argument("version")
-@click.option("--key", required=True, type=_FILE, help="The private key.")
-@click.option("--passphrase", envvar="MULLIGAN_PASSPHRASE")
+@key_option()
+@click.option("--passphrase", help="Others see this in the list of processes: set $MULLIGAN_PASSPHRASE, or type it.")
 @_CHANNEL
-def sign(directory: Path, version: str, key: Path, passphrase: str | None, channel: str) -> None:
+def sign(directory: Path, version: str, key: str, passphrase: str | None, channel: str) -> None:
     """Sign release VERSION and publish it on a channel."""
-    signer = signing.load_signer(key, passphrase)
+    signer = signers.open_signer(key, ask, passphrase)
     path = releases.Directory(directory).sign(version, signer, channel)
     click.echo(f"{path}  {path.stat().st_size} bytes, kid {signer.kid}")
 
