@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 from cryptography import x509
@@ -23,10 +23,6 @@ from mulligan_host.keys import Ask, Signer, only_ours, p256_public
 
 if TYPE_CHECKING:
     import pkcs11
-
-    class SigningKey(pkcs11.PrivateKey, pkcs11.SignMixin):
-        """What the token lets sign; python-pkcs11 puts such a class together at run time."""
-
 
 SCHEME = "pkcs11:"
 _OF_TOKEN = {"token": "label", "manufacturer": "manufacturer_id", "model": "model", "serial": "serial"}
@@ -81,7 +77,8 @@ def open_signer(text: str, ask: Ask) -> Signer:
 
         with _session(uri, pin) as session:
             # CKM_ECDSA signs a digest, and every token knows it.
-            return _private(uri, session).sign(sha256(message).digest(), mechanism=Mechanism.ECDSA)
+            signed: bytes = _private(uri, session).sign(sha256(message).digest(), mechanism=Mechanism.ECDSA)
+            return signed
 
     with _session(uri, pin) as session:
         public = _public(uri, session, _private(uri, session))
@@ -141,7 +138,7 @@ def _same(token: "pkcs11.Token", name: str, wanted: bytes) -> bool:
     return (found if isinstance(found, bytes) else str(found).encode()).rstrip(b" \0") == wanted
 
 
-def _private(uri: Uri, session: "pkcs11.Session") -> "SigningKey":
+def _private(uri: Uri, session: "pkcs11.Session") -> Any:
     from pkcs11 import Attribute, KeyType, ObjectClass, SignMixin
 
     wanted: dict[Attribute, object] = {Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.KEY_TYPE: KeyType.EC}
@@ -154,17 +151,18 @@ def _private(uri: Uri, session: "pkcs11.Session") -> "SigningKey":
         raise HostError(f"{uri.name}: {len(found)} elliptic-curve private keys match, one must: name it by object or id")
     if not isinstance(found[0], SignMixin):
         raise HostError(f"{uri.name}: the token does not let this key sign")
-    return cast("SigningKey", found[0])
+    return found[0]
 
 
-def _public(uri: Uri, session: "pkcs11.Session", private: "SigningKey") -> bytes:
+def _public(uri: Uri, session: "pkcs11.Session", private: Any) -> bytes:
     """x‖y of the public key or the certificate that lies beside ``private``, by its id, or by its label where it has no id."""
     from pkcs11 import Attribute, ObjectClass
     from pkcs11.util.ec import encode_ec_public_key
 
     beside = {Attribute.ID: private.id} if private.id else {Attribute.LABEL: private.label}
+    public: Any
     for public in list(session.get_objects({Attribute.CLASS: ObjectClass.PUBLIC_KEY, **beside})):
-        return p256_public(uri.name, load_der_public_key(encode_ec_public_key(cast("pkcs11.PublicKey", public))))
+        return p256_public(uri.name, load_der_public_key(encode_ec_public_key(public)))
     for certificate in list(session.get_objects({Attribute.CLASS: ObjectClass.CERTIFICATE, **beside})):
         return p256_public(uri.name, x509.load_der_x509_certificate(certificate[Attribute.VALUE]).public_key())
     raise HostError(f"{uri.name}: the token has neither the public key nor a certificate of the same id; put it there")

@@ -240,6 +240,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     tool = shutil.which("softhsm2-util")
     if module is None or tool is None:
         pytest.skip("SoftHSM2 is not installed (Debian: softhsm2): PKCS#11 is not tested")
+    pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed: PKCS#11 is not tested")
     import pkcs11
     from pkcs11 import Attribute, KeyType
     from pkcs11.util.ec import encode_named_curve_parameters
