@@ -1,17 +1,14 @@
-"""Release directories: what is built, signed, found wrong; and that our tokens are everybody's JWS."""
+"""Release directories: what is built, signed, found wrong."""
 
 import dataclasses
 import json
-from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from host.rig import BOARD, HEALTH, image
-from mulligan.core import jws, manifest
+from mulligan.core import manifest
 from mulligan.core.errors import Expired, FormatError, MulliganError, SignatureError
 from mulligan_host import delta, keys, release
 from mulligan_host.errors import HostError
@@ -161,27 +158,7 @@ def test_an_expired_release_is_found(directory: release.Directory, signer: keys.
         directory.verify("stable", pinned(signer))
 
 
-# The keys, and JWS as others make and read it
-
-
-def test_pyjwt_verifies_our_tokens(directory: release.Directory, signer: keys.Signer, tmp_path: Path) -> None:
-    directory.build(order("1.0.0"))
-    token = directory.sign("1.0.0", signer).read_bytes()
-    public = load_pem_public_key((tmp_path / "k.pub.pem").read_bytes())
-    assert jwt.decode(token, public, algorithms=["ES256"]) == json.loads(directory.payload("1.0.0"))  # type: ignore[arg-type]
-    assert jwt.get_unverified_header(token) == {"alg": "ES256", "kid": signer.kid}
-
-
-def test_we_verify_pyjwts_tokens(signer: keys.Signer, tmp_path: Path) -> None:
-    private = load_pem_private_key((tmp_path / "k.pem").read_bytes(), None)
-    payload = b'{"any":"bytes"}'
-    make: Callable[..., str] = jwt.api_jws.encode
-    # PyJWT puts typ into the header unless told not to; a token of ours has exactly alg and kid.
-    token = make(payload, private, "ES256", {"kid": signer.kid, "typ": None}).encode()
-    assert jws.verify(token, pinned(signer)) == payload
-    with_type = make(payload, private, "ES256", {"kid": signer.kid}).encode()
-    with pytest.raises(SignatureError, match="not exactly"):
-        jws.verify(with_type, pinned(signer))
+# The keys
 
 
 def test_a_key_survives_its_file(signer: keys.Signer, tmp_path: Path) -> None:
