@@ -6,24 +6,27 @@ from typing import Any
 
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from mulligan.core import keyset, p256
+from mulligan.core import keyset, p256, root
 from mulligan.core.p256_comb import MAGIC as TABLE
 from mulligan.core.p256_comb import Table
-from mulligan_host import files, keys
+from mulligan_host import ceremony, files, keys
 from mulligan_host.errors import HostError, MulliganError
 
 _MAX_SIZE = 1 << 20
 
 
-def describe(path: Path, of: bytes | None = None) -> dict[str, Any]:
+def describe(path: Path, of: bytes | None = None, before: root.Signed | None = None) -> dict[str, Any]:
     """Return what the file holds: ``kind`` and what goes with it.
 
-    ``of`` is the 64-byte public key that a table should be of; without it, a table is not checked.
+    ``of`` is the 64-byte public key that a table should be of; without it, a table is not checked. ``before`` is the root that a
+    root should follow; without it, only its own signatures are counted.
     Raises: HostError where it is no key file; FormatError where it is a damaged one; OSError.
     """
     data = files.read(path, _MAX_SIZE)
     if data.startswith(TABLE):
         return _table(data, of)
+    if data.startswith(root.MAGIC):
+        return _root(ceremony.load(path), before)
     if b"PRIVATE KEY-----" in data:
         return _private(path, data)
     if b"PUBLIC KEY-----" in data:
@@ -56,3 +59,27 @@ def _table(data: bytes, of: bytes | None) -> dict[str, Any]:
             raise HostError(f"not the table of key {keyset.key_id(of)}: {e}") from e
         found["kid"] = keyset.key_id(of)
     return found
+
+
+def _root(signed: root.Signed, before: root.Signed | None) -> dict[str, Any]:
+    found = signed.root
+    quorums = ceremony.quorums(signed, before)
+    return {
+        "kind": "root",
+        "number": found.number,
+        "issued": found.issued,
+        "expires": found.expires or None,
+        "threshold": found.threshold,
+        "ceiling": found.ceiling,
+        "keys": [
+            {
+                "kid": keyset.key_id(key.public),
+                "roles": [name for name, role in ceremony.ROLES.items() if key.roles & role],
+                "public": key.public.hex(),
+            }
+            for key in found.keys
+        ],
+        "signatures": sorted(signed.signatures),
+        "asked": [{"by": q.number, "needed": q.needed, "signed": q.signed, "missing": q.missing} for q in quorums],
+        "complete": all(q.met for q in quorums) and (before is not None or found.number == 1),
+    }

@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from host.commands import mulligan
 from host.refusals import assert_error
 from host.rig import BOARD, HEALTH, image
 from mulligan.core import p256
@@ -34,11 +35,6 @@ MODULES = (
 )
 PIN = "correct horse; 42%"
 MESSAGE = b"what is signed"
-
-
-def mulligan(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
-    argv = [sys.executable, "-m", "mulligan_host", *arguments]
-    return subprocess.run(argv, capture_output=True, text=True, stdin=subprocess.DEVNULL, env={**os.environ, **environment})
 
 
 def fails(*arguments: str, **environment: str) -> str:
@@ -278,7 +274,7 @@ def pin(variable: str, what: str) -> str:
 
 def test_a_token_signs_a_release(here: Path, token: str) -> None:
     key = uri(token)
-    done = mulligan("keys", "export", "--key", key, "-o", "hsm.pub.pem", MULLIGAN_PIN=PIN)
+    done = mulligan("keys", "export", key, "-o", "hsm.pub.pem", MULLIGAN_PIN=PIN)
     assert (done.returncode, done.stderr) == (0, "")
     done = mulligan(*SIGN, key, MULLIGAN_PIN=PIN)
     assert (done.returncode, done.stderr) == (0, "")
@@ -438,7 +434,7 @@ def test_no_private_key_in_any_output_or_file(here: Path, micropythons: list[obj
         lambda key: (*SIGN, key, "--passphrase", "needless"),
         lambda key: ("keys", "show", key),
         lambda key: ("keys", "show", key, "--json"),
-        lambda key: ("keys", "export", "--key", key, "-o", "exported.pem"),
+        lambda key: ("keys", "export", key, "-o", "exported.pem"),
         lambda key: ("keys", "table", key, "-o", "table"),
         lambda key: ("release", "verify", "--dir", "rel", "--key", key),
         lambda key: ("board", "virtual", "new-flash", "--key", key),

@@ -13,13 +13,18 @@ def key_option(*, multiple: bool = False) -> Callable[[Any], Any]:
     more = " Repeat for more." if multiple else ""
     name = "signing" if multiple else "key"
     return click.option(
-        "--key", name, required=not multiple, multiple=multiple, metavar="KEY", callback=_checked, help=signers.HELP + more
+        "--key", name, required=not multiple, multiple=multiple, metavar="KEY", callback=checked_key, help=signers.HELP + more
     )
 
 
-def _checked(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
-    path = click.Path(dir_okay=False)
+def checked_key(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """A callback for one KEY or for several."""
     for key in value if isinstance(value, tuple) else (value,):
-        if not key.startswith((hsm.SCHEME, command.MESSAGE, command.DIGEST)):
-            path.convert(key, param, ctx)
+        if is_path(key):
+            click.Path(dir_okay=False).convert(key, param, ctx)
     return value
+
+
+def is_path(key: str) -> bool:
+    """Whether a KEY is the path of a file."""
+    return not key.startswith((hsm.SCHEME, command.MESSAGE, command.DIGEST))
