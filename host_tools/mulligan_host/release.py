@@ -9,15 +9,17 @@ Everything a manifest names is in place before the manifest is, so a device neve
 
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mulligan.core import base64url, jws, limits, manifest, semver, slot
-from mulligan.core.errors import Expired, FormatError, MulliganError
+from mulligan.core import base64url, manifest, semver, slot
+from mulligan.core.errors import FormatError, MulliganError
 from mulligan_host import delta, files
 from mulligan_host.errors import HostError
+from mulligan_host.inspection import Inspection
 from mulligan_host.keys import Signer
 
 _BASES = 3  # how many earlier versions of an artifact get a patch of their own
@@ -129,21 +131,9 @@ class Directory:
         files.write(path, token)
         return path
 
-    def verify(self, channel: str, keys: dict[str, bytes]) -> manifest.Manifest:
-        """Check what a device would: signature, format, expiry, and that each source is there and yields the artifact.
-
-        Raises: MulliganError, OSError.
-        """
-        verified: manifest.Manifest = manifest.parse(jws.verify(files.read(self.channel(channel), limits.MAX_TOKEN), keys))
-        if verified.expires < time.time():
-            raise Expired(f"{self.channel(channel)}: release {verified.release} has expired; build and sign a new one")
-        for artifact in verified.artifacts:
-            new = self._new(artifact)
-            for item in manifest.parse_index(self._artifact(artifact.patches)) if artifact.patches else []:
-                base = self._image(item.base)
-                if delta.apply(base, self._artifact(item)) != new:
-                    raise FormatError(f"{artifact.name}: the patch against {item.base.hex()[:12]} yields something else")
-        return verified
+    def verify(self, channel: str, keys: Mapping[str, bytes]) -> manifest.Manifest:
+        """Return the manifest on ``channel`` if every check of an Inspection holds. Raises: MulliganError, OSError."""
+        return Inspection(self, channel, keys).checked()
 
     def payload(self, release: str) -> bytes:
         """Return the payload of a built release. Raises: HostError."""
@@ -171,6 +161,29 @@ class Directory:
                 raise FormatError(f"{path}: {e}") from e
         return sorted(found, key=lambda r: r.sequence)
 
+    def image(self, digest: bytes) -> bytes:
+        """Return the artifact with that SHA-256, of any release here. Raises: HostError, FormatError, OSError."""
+        for release in self.releases():
+            for artifact in release.artifacts:
+                if artifact.sha256 == digest:
+                    return self.yielded(artifact)
+        raise HostError(f"{self.path}: no release holds the artifact {digest.hex()[:12]}")
+
+    def yielded(self, artifact: manifest.Artifact) -> bytes:
+        """Return what the full source of ``artifact`` yields, as it was signed. Raises: FormatError, OSError."""
+        new = delta.apply(b"", self.content(artifact.full))
+        if len(new) != artifact.size or sha256(new).digest() != artifact.sha256:
+            raise FormatError(f"{artifact.name} {artifact.version}: the full source yields something else")
+        return new
+
+    def content(self, blob: manifest.Blob | manifest.Patch) -> bytes:
+        """Return the bytes of ``blob``, whose hash is right. Raises: FormatError, OSError."""
+        path = self.path / "artifacts" / blob.sha256.hex()
+        data = files.read(path)
+        if len(data) != blob.size or sha256(data).digest() != blob.sha256:
+            raise FormatError(f"{path}: not the bytes that its name promises; copy it again from where it was built")
+        return data
+
     def _make(self) -> None:
         """Make the directory, inside one that is there."""
         for path in (self.path, self.path / "artifacts", self.path / "releases"):
@@ -183,31 +196,10 @@ class Directory:
         full = len(delta.make(b"", image))
         entries = []
         for digest in digests[:_BASES]:
-            patch = delta.make(self._image(digest), image)
+            patch = delta.make(self.image(digest), image)
             if len(patch) < full and digest != sha256(image).digest():
                 entries.append((digest, patch))
         return entries
-
-    def _image(self, digest: bytes) -> bytes:
-        """Return the artifact of an earlier release."""
-        for release in self.releases():
-            for artifact in release.artifacts:
-                if artifact.sha256 == digest:
-                    return self._new(artifact)
-        raise HostError(f"{self.path}: no release holds the artifact {digest.hex()[:12]}")
-
-    def _new(self, artifact: manifest.Artifact) -> bytes:
-        new = delta.apply(b"", self._artifact(artifact.full))
-        if len(new) != artifact.size or sha256(new).digest() != artifact.sha256:
-            raise FormatError(f"{artifact.name} {artifact.version}: the full source yields something else")
-        return new
-
-    def _artifact(self, blob: manifest.Blob | manifest.Patch) -> bytes:
-        path = self.path / "artifacts" / blob.sha256.hex()
-        data = files.read(path)
-        if len(data) != blob.size or sha256(data).digest() != blob.sha256:
-            raise FormatError(f"{path}: not the bytes that its name promises; copy it again from where it was built")
-        return data
 
     def _payload(self, release: str) -> Path:
         semver.parse(release)

@@ -23,38 +23,39 @@ def assemble(signed, signature):
     return token
 
 
-def verify(token, keys):
-    """The payload (bytes) of ``token`` (bytes), signed by one of ``keys`` ({kid: 64-byte public key}).
-
-    Of the content only the header is read before the signature is checked, and that within its own limit.
-    Raises: FormatError, SignatureError.
+def key_id(token):
+    """The kid that the header of ``token`` (bytes) names, which holds exactly alg ES256 and a kid: no crit, jwk, jku, x5u, b64 or
+    anything else. Nothing is verified. Raises: FormatError, SignatureError.
     """
     if len(token) > MAX_TOKEN:
         raise FormatError("JWS: {} characters, at most {} allowed".format(len(token), MAX_TOKEN))
     parts = bytes(token).split(b".")
     if len(parts) != 3:
         raise FormatError("JWS: not three parts")
-    header, payload, signature = parts
-    if len(header) > _MAX_HEADER:
+    if len(parts[0]) > _MAX_HEADER:
         raise FormatError("JWS: header too long")
-    key = keys.get(_key_id(_decode(header)))
-    if key is None:
-        raise SignatureError("JWS: signed by a key that is not pinned here")
-    digest = sha256(header + b"." + payload).digest()
-    if not p256.verify(key, digest, _decode(signature)):
-        raise SignatureError("JWS: the signature does not match")
-    return _decode(payload)
-
-
-def _key_id(raw):
-    """The kid of a header that holds exactly alg ES256 and a kid: no crit, jwk, jku, x5u, b64 or anything else."""
-    header = strictjson.loads(raw)
+    header = strictjson.loads(_decode(parts[0]))
     if not isinstance(header, dict) or header.get("alg") != "ES256":
         raise SignatureError("JWS: alg is not ES256")
     kid = header.get("kid")
     if len(header) != 2 or not isinstance(kid, str):
         raise SignatureError("JWS: header is not exactly alg and kid")
     return kid
+
+
+def verify(token, keys):
+    """The payload (bytes) of ``token`` (bytes), signed by one of ``keys`` ({kid: 64-byte public key}).
+
+    Of the content only the header is read before the signature is checked, and that within its own limit.
+    Raises: FormatError, SignatureError.
+    """
+    key = keys.get(key_id(token))
+    if key is None:
+        raise SignatureError("JWS: signed by a key that is not pinned here")
+    signed, _, signature = bytes(token).rpartition(b".")
+    if not p256.verify(key, sha256(signed).digest(), _decode(signature)):
+        raise SignatureError("JWS: the signature does not match")
+    return _decode(signed.partition(b".")[2])
 
 
 def _decode(part):

@@ -6,11 +6,12 @@ from pathlib import Path
 import rich_click as click
 
 from mulligan.core import keyset, manifest
-from mulligan_host import files, signers
+from mulligan_host import ceremony, files, inspection, signers
 from mulligan_host import keys as signing
 from mulligan_host import release as releases
 from mulligan_host.cli.options import key_option
 from mulligan_host.cli.secret import ask
+from mulligan_host.errors import HostError
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY = click.option(
@@ -76,13 +77,30 @@ def sign(directory: Path, version: str, key: str, passphrase: str | None, channe
 
 @release.command()
 @_DIRECTORY
-@click.option("--key", "public", required=True, type=_FILE, help="The public key.")
+@click.option("--key", "publics", multiple=True, type=_FILE, help="A public key that may sign it; repeat for more.")
+@click.option("--root", type=_FILE, help="In place of --key: the root whose release keys may sign it.")
 @_CHANNEL
-def verify(directory: Path, public: Path, channel: str) -> None:
-    """Check a channel as a device would, and that each source yields its artifact."""
-    key = signing.load_public(public)
-    verified = releases.Directory(directory).verify(channel, {keyset.key_id(key): key})
-    click.echo(f"release {verified.release}: signature, manifest and all sources are right")
+@click.option("--json", "as_json", is_flag=True, help="Print the checks as JSON.")
+def verify(directory: Path, publics: tuple[Path, ...], root: Path | None, channel: str, as_json: bool) -> None:
+    """Check a channel as a device would, and that each source yields its artifact; print every check, and why.
+
+    Exit code: 0 if none failed, 1 if one did, 2 if the command line is wrong.
+    """
+    if bool(publics) == bool(root):
+        raise click.UsageError("give --key (a public key) or --root")
+    keys = {keyset.key_id(key): key for key in map(signing.load_public, publics)}
+    found = inspection.Inspection(releases.Directory(directory), channel, ceremony.load(root) if root else keys)
+    if as_json:
+        click.echo(json.dumps(found.plain(), indent=2))
+    else:
+        width = max(len(check.name) for check in found.checks)
+        for check in found.checks:
+            mark = {True: "ok  ", False: "FAIL", None: "-   "}[check.ok]
+            click.echo(f"{mark}  {check.name:<{width}}  {check.reason}")
+    if found.failed:
+        raise HostError(
+            f"{len(found.failed)} of {len(found.checks)} checks failed: {found.failed[0].name}: {found.failed[0].reason}"
+        )
 
 
 @release.command()
