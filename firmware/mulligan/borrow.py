@@ -14,7 +14,7 @@ SECURE = "mulligan.port.secure"
 
 # What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
 # takes stack.
-_RESIDENT = ("mulligan.core.add8", "mulligan.tflite.interpreter")
+_RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.interpreter")
 _settled = []
 
 
