@@ -15,6 +15,7 @@ SECURE = "mulligan.port.secure"
 # What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
 # takes stack.
 _RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.interpreter")
+_CORE = "mulligan.core."
 _settled = []
 
 
@@ -33,15 +34,19 @@ def settle():
 
 
 class Borrowed:
-    """``with Borrowed(INSTALL) as install:`` the module, forgotten at the end with all that it alone imported."""
+    """``with Borrowed(INSTALL) as install:`` the module, forgotten at the end with all that it alone imported.
+
+    That is what its import brought, and what of core/ was imported while it worked.
+    """
 
     def __init__(self, name):
         self._name = name
-        self._loaded = []
+        self._kept = self._loaded = []
 
     def __enter__(self):
         gc.collect()
         before = set(sys.modules)
+        self._kept = [name for name in before if name.startswith(_CORE)]
         try:
             __import__(self._name)
         finally:
@@ -49,10 +54,11 @@ class Borrowed:
         return sys.modules[self._name]
 
     def __exit__(self, kind, value, trace):
-        for name in self._loaded:
+        late = [name for name in sys.modules if name.startswith(_CORE) and name not in self._kept and name not in self._loaded]
+        for name in self._loaded + late:
             parent, _, attribute = name.rpartition(".")
             sys.modules.pop(name, None)
             if parent in sys.modules and hasattr(sys.modules[parent], attribute):
                 delattr(sys.modules[parent], attribute)
-        self._loaded = []
+        self._kept = self._loaded = []
         gc.collect()

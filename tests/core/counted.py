@@ -1,6 +1,6 @@
 """A test build of the verifier: it counts what its machine does. A stock build has no counter."""
 
-from mulligan.core import p256_comb, p256_sum
+from mulligan.core import p256_check, p256_comb, p256_sum
 
 OPERATIONS = {}
 
@@ -18,8 +18,8 @@ def count(function, *args):
             OPERATIONS[chr(program[i])] += 1
         return run(registers, program, at, inputs)
 
-    p256_sum.run = p256_comb.run = counting
+    p256_sum.run = p256_comb.run = p256_check.run = counting
     try:
         return function(*args), dict(OPERATIONS)
     finally:
-        p256_sum.run = p256_comb.run = run
+        p256_sum.run = p256_comb.run = p256_check.run = run

@@ -1,7 +1,7 @@
 from hashlib import sha256
 
 from common import raises
-from core import counted, shamir
+from core import counted, golden, shamir
 from core.shamir import N, P, comb_hint, comb_table, combs, multiple, raw, sign
 from mulligan.core import p256, p256_comb
 from mulligan.core.errors import FormatError
@@ -31,6 +31,12 @@ def pinned(d, width):
     both = combs(point, width)
     table = comb_table(both)
     return p256.Key(raw(*point), table), both, raw(*point), table
+
+
+def test_golden_table():
+    """Made by python-ecdsa, without our own maker."""
+    key = p256.Key(golden.PUBLIC_KEY, golden.COMB_TABLE)
+    assert key.seal() == sha256(golden.PUBLIC_KEY + golden.COMB_TABLE).digest()
 
 
 def test_each_width_with_and_without_a_hint():

@@ -5,7 +5,6 @@ signature. A hint is never trusted: what it says is checked by multiplication, a
 that fails.
 """
 
-from . import p256_comb
 from .errors import FormatError, MulliganError, SignatureError
 from .p256_curve import N, P, inverse, on_curve
 from .p256_sum import joint
@@ -56,9 +55,13 @@ class Key:
         self._hint = hint
         self._table = None
         if table is not None:
-            self._table = p256_comb.Table(table)
+            from .p256_comb import Table
+
+            self._table = Table(table)
             if seal is None:
-                self._table.check(self._point[0], self._point[1])
+                from .p256_check import check
+
+                check(self._table, self._point[0], self._point[1])
             elif seal != self.seal():
                 raise FormatError("comb table: not the one that was checked and sealed")
 
@@ -88,7 +91,7 @@ class Key:
         candidates = (r, r + N) if r + N < P else (r,)
         if self._table is None:
             return joint(u, v, self._point[0], self._point[1]).has_x(candidates)
-        if len(hint) == p256_comb.hint_size(self._table.width):
+        if len(hint) == self._table.hint_size:
             found = self._table.hinted_has_x(u, v, hint, candidates)
             if found is not None:
                 return found

@@ -14,7 +14,7 @@ import struct
 from hashlib import sha256
 
 from .errors import FormatError
-from .p256_curve import G, N, P, on_curve, scaled, unscaled
+from .p256_curve import N, P
 from .p256_field import registers, run
 from .p256_sum import LOAD, NEGATE, Sum
 
@@ -93,11 +93,7 @@ class Table:
             raise FormatError("comb table: none here, or of another version")
         if readinto is None and len(source) != table_size(self.width):
             raise FormatError("comb table: not as long as its width asks for")
-
-    def check(self, x, y):
-        """Raises: FormatError if a single point is not the sum that it stands for, for the key (x, y)."""
-        self._check_comb(0, G[0], G[1])
-        self._check_comb(1 << self.width - 1, x, y)
+        self.hint_size = hint_size(self.width)
 
     def seal(self, x, y):
         """The SHA-256 of the key (x, y) and its table, read in pieces."""
@@ -119,7 +115,7 @@ class Table:
         for g, q in zip(entries(u, self.width), entries(v, self.width)):
             total.double()
             for first, j in ((0, g), (half, q)):
-                points, at = self._at(first + (j if j >= 0 else ~j))
+                points, at = self.at(first + (j if j >= 0 else ~j))
                 total.add(points, at, j < 0)
         return total
 
@@ -145,8 +141,8 @@ class Table:
             at += 32
         return any(run(words, IS_X, 0, x.to_bytes(32, "big")) for x in candidates)
 
-    def _at(self, j):
-        """(buffer, offset) of point j."""
+    def at(self, j):
+        """(buffer, offset) of point j of the table, until the next one is read."""
         at = HEADER_SIZE + POINT * j
         if self._readinto:
             self._readinto(at, self._point)
@@ -154,32 +150,5 @@ class Table:
         return self._source, at
 
     def _load(self, words, first, j):
-        points, at = self._at(first + (j if j >= 0 else ~j))
+        points, at = self.at(first + (j if j >= 0 else ~j))
         run(words, LOAD_POINT if j >= 0 else LOAD_NEGATIVE, at, points)
-
-    def _check_comb(self, first, x, y):
-        """Raises: FormatError unless all points from ``first`` are those of the comb of (x, y).
-
-        For each i < w-1, a point whose lowest bit is i is the one without that bit, plus 2·B[i]. The last point is 2·B[w-1] less
-        point 0. Together that leaves one value for point 0, as the order is odd.
-        """
-        points, at = self._at(first)
-        x0, y0 = unscaled(points[at : at + POINT])
-        sound = on_curve(x0, y0)
-        half = 1 << self.width - 1
-        multiple = Sum()
-        multiple.add(scaled(x, y), 0)
-        for i in range(self.width - 1):
-            multiple.double()
-            multiple.keep()
-            for j in range(1 << i, half, 2 << i):
-                multiple.add(*self._at(first + j - (1 << i)))
-                sound = sound and multiple.is_point(*self._at(first + j))
-                multiple.go_back()
-            for _ in range(spacing(self.width) - 1):
-                multiple.double()
-        multiple.double()
-        points, at = self._at(first)
-        multiple.add(points, at, True)
-        if not (sound and multiple.is_point(*self._at(first + half - 1))):
-            raise FormatError("comb table: not that of this key, or damaged")

@@ -19,12 +19,6 @@ def scaled(x, y):
     return ((x << 260) % P).to_bytes(32, "big") + ((y << 260) % P).to_bytes(32, "big")
 
 
-def unscaled(data):
-    """The coordinates (x, y) of the point in 64 bytes that scaled() gave."""
-    factor = inverse(1 << 260, P)
-    return int.from_bytes(data[:32], "big") * factor % P, int.from_bytes(data[32:], "big") * factor % P
-
-
 def inverse(a, modulus):
     """The inverse of ``a``, not 0, modulo a prime, by the extended Euclid: MicroPython's pow() takes no negative power."""
     r, next_r, t, next_t = modulus, a % modulus, 0, 1

@@ -21,11 +21,8 @@ ADD = LOAD + (
 )
 NEGATE = b"v=o-v "
 SUBTRACT = LOAD + NEGATE + ADD[len(LOAD) :]
-KEEP = b"p=x+o q=y+o r=z+o ."
-GO_BACK = b"x=p+o y=q+o z=r+o ."
 OPPOSITE = b"d!d+o ."
 HAS_X = b"a=in0 a=a*k b=z*z a=a*b a?a-x ."
-IS = LOAD + b"a=z*z b=u*a b?b-x a=a*z a=a*v a?a-y ."
 
 
 class Sum:
@@ -52,22 +49,9 @@ class Sum:
             else:
                 self.double()
 
-    def keep(self):
-        """Remember this sum, which is not infinite."""
-        run(self.registers, KEEP, 0, b"")
-
-    def go_back(self):
-        """Be again the sum that was kept."""
-        run(self.registers, GO_BACK, 0, b"")
-        self.infinite = False
-
     def has_x(self, candidates):
         """Whether its affine x coordinate is one of these numbers below p; compared without a division."""
         return not self.infinite and any(run(self.registers, HAS_X, 0, x.to_bytes(32, "big")) for x in candidates)
-
-    def is_point(self, points, at):
-        """Whether it is the scaled point at offset ``at`` of ``points``."""
-        return not self.infinite and bool(run(self.registers, IS, at, points))
 
 
 def joint(u, v, x, y):
