@@ -10,12 +10,16 @@ import sys
 ADMISSION = "mulligan.admission"
 INSTALL = "mulligan.install"
 LOADER = "mulligan.tflite.loader"
+LAYERS = "mulligan.tflite.layers"
 SECURE = "mulligan.port.secure"
 
 # What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
 # takes stack.
-_RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.interpreter")
-_CORE = "mulligan.core."
+_RESIDENT = ("mulligan.core.add8", "mulligan.tflite.interpreter")
+_KERNELS = "mulligan.tflite.kernels"
+# Of a convolutional model; other kernels come with the first model that wants them.
+_USUAL = "int8 gemm depthwise pool softmax"
+_FAMILIES = "conv depthwise dense pool softmax reshape"
 _settled = []
 
 
@@ -28,37 +32,38 @@ def settle():
     if not _settled:
         for name in _RESIDENT:
             __import__(name)
-        for name in (ADMISSION, INSTALL, LOADER, SECURE):
-            with Borrowed(name):
+        for name in _USUAL.split():
+            sys.modules[_KERNELS].get(name)
+        for name in (ADMISSION, INSTALL, LOADER, LAYERS, SECURE):
+            with Borrowed(name) as module:
                 _settled.append(name)
+                if name == LOADER:
+                    for family in _FAMILIES.split():
+                        module.ops.family(family)
 
 
 class Borrowed:
-    """``with Borrowed(INSTALL) as install:`` the module, forgotten at the end with all that it alone imported.
-
-    That is what its import brought, and what of core/ was imported while it worked.
-    """
+    """``with Borrowed(INSTALL) as install:`` the module, forgotten at the end with all that was imported since."""
 
     def __init__(self, name):
         self._name = name
-        self._kept = self._loaded = []
 
     def __enter__(self):
         gc.collect()
-        before = set(sys.modules)
-        self._kept = [name for name in before if name.startswith(_CORE)]
+        self._before = set(sys.modules)
         try:
             __import__(self._name)
-        finally:
-            self._loaded = [name for name in sys.modules if name not in before]
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return sys.modules[self._name]
 
     def __exit__(self, kind, value, trace):
-        late = [name for name in sys.modules if name.startswith(_CORE) and name not in self._kept and name not in self._loaded]
-        for name in self._loaded + late:
-            parent, _, attribute = name.rpartition(".")
-            sys.modules.pop(name, None)
-            if parent in sys.modules and hasattr(sys.modules[parent], attribute):
-                delattr(sys.modules[parent], attribute)
-        self._kept = self._loaded = []
+        for name in list(sys.modules):
+            if name not in self._before and not name.startswith(_KERNELS):
+                parent, _, attribute = name.rpartition(".")
+                sys.modules.pop(name)
+                if parent in sys.modules and hasattr(sys.modules[parent], attribute):
+                    delattr(sys.modules[parent], attribute)
+        self._before = None
         gc.collect()

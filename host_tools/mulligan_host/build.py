@@ -64,7 +64,7 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
 
     ``arch`` is one of mpy-cross's (``x64``, ``xtensawin``…). None compiles bytecode only and leaves out the modules that
     hold viper or native code: their importers fall back to the plain ones. boot.py and main.py are copied as they are.
-    Tracebacks name each file by its path under ``source``, after ``prefix``.
+    Tracebacks name each file as a module, after ``prefix``: a name that is in the device's memory anyway.
 
     Raises: HostError if a source does not compile, or if there is nothing to compile.
     """
@@ -80,7 +80,14 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
             shutil.copyfile(path, target)
         elif arch is not None or not _NATIVE.search(path.read_text(encoding="utf-8")):
             march = [f"-march={arch}"] if arch else []
-            _mpy_cross(*march, "-s", (Path(prefix) / name).as_posix(), "-o", str(target.with_suffix(".mpy")), str(path))
+            _mpy_cross(
+                *march,
+                "-s",
+                ".".join((Path(prefix) / name).with_suffix("").parts).removesuffix(".__init__"),
+                "-o",
+                str(target.with_suffix(".mpy")),
+                str(path),
+            )
 
     destination.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:

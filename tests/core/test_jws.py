@@ -1,17 +1,16 @@
 from hashlib import sha256
 
 from common import raises
-from core import shamir
-from mulligan.core import base64url, jws
+from mulligan.core import base64url, jws, p256, p256_curve
 from mulligan.core.errors import FormatError, MulliganError, SignatureError
 from mulligan.core.limits import MAX_TOKEN
 
-N = shamir.N
+N = p256.N
 PRIVATE = 0x1234567890ABCDEF1234567890ABCDEF
 
 
 def _point(k):
-    return shamir.multiple(k)
+    return p256_curve.affine(p256_curve.joint(k, 0, *p256_curve.G))
 
 
 PUBLIC = b"".join([c.to_bytes(32, "big") for c in _point(PRIVATE)])
@@ -21,7 +20,7 @@ def sign(signed):
     e = int.from_bytes(sha256(signed).digest(), "big")
     k = 987654321
     r = _point(k)[0] % N
-    s = shamir.inverse(k, N) * (e + r * PRIVATE) % N
+    s = p256_curve.inverse(k, N) * (e + r * PRIVATE) % N
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 

@@ -101,7 +101,7 @@ class Edited:
 
 def test_shapes_that_lie():
     m = Edited("conv_same_s2_none")
-    op = m.graph.ops[0]
+    op = m.graph.op(0)
     for index in (op.inputs[0], op.inputs[1], op.inputs[2], op.outputs[0]):
         at, rank = m.reader.vector(m.tensor(index), 0, 4)
         for i in range(rank):
@@ -114,28 +114,28 @@ def test_shapes_that_lie():
 def test_constants_of_the_wrong_length():
     for name in ("conv_same_s2_none", "depthwise_multiplier", "dense_per_tensor"):
         m = Edited(name)
-        for index in m.graph.ops[0].inputs[1:]:
+        for index in m.graph.op(0).inputs[1:]:
             t = m.graph.tensor(index)
             for size in (0, 1, t.bytes - 1, t.bytes + 1, 0x7FFFFFFF, 0xFFFFFFFF):
                 m.refuses(t.data - 4, size)
             for count in (0, t.scales + 1, 0x20000000):
-                if index == m.graph.ops[0].inputs[1]:
+                if index == m.graph.op(0).inputs[1]:
                     m.refuses(t.scale_at - 4, count)
             for bits in (0, 0x80000000, 0x7F800000, 0xFFC00000, 0x00000001):
-                if index == m.graph.ops[0].inputs[1]:
+                if index == m.graph.op(0).inputs[1]:
                     m.refuses(t.scale_at, bits)
 
 
 def test_weights_with_a_zero_point():
     m = Edited("conv_same_s2_none")
-    t = m.graph.tensor(m.graph.ops[0].inputs[1])
+    t = m.graph.tensor(m.graph.op(0).inputs[1])
     assert "zero point" in m.refuses(t.zeros_at + 8, 1, Unsupported)
     m.refuses(t.zeros_at + 4, 1)
 
 
 def test_indices_out_of_range():
     m = Edited("classifier")
-    for op in range(len(m.graph.ops)):
+    for op in range(m.graph.op_count):
         sub = m.reader.table(m.reader.vector(m.reader.table(0), 2, 4)[0])
         t = m.reader.table(m.reader.vector(sub, 3, 4)[0] + 4 * op)
         for field in (1, 2):
@@ -153,10 +153,10 @@ def test_graph_that_bites_its_tail():
     ops = m.reader.vector(sub, 3, 4)[0]
     inputs = m.reader.vector(m.reader.table(ops), 1, 4)[0]
     outputs = m.reader.vector(m.reader.table(ops), 2, 4)[0]
-    m.refuses(inputs, m.graph.ops[1].outputs[0])  # reads what comes later
-    m.refuses(inputs, m.graph.ops[0].outputs[0])  # reads what it writes
+    m.refuses(inputs, m.graph.op(1).outputs[0])  # reads what comes later
+    m.refuses(inputs, m.graph.op(0).outputs[0])  # reads what it writes
     m.refuses(outputs, m.graph.inputs[0])  # writes the model's input
-    m.refuses(outputs, m.graph.ops[1].outputs[0])  # two write one tensor
+    m.refuses(outputs, m.graph.op(1).outputs[0])  # two write one tensor
 
 
 def test_unsupported_is_named():
@@ -177,12 +177,12 @@ def test_unsupported_is_named():
 
 def test_options_that_lie():
     m = Edited("conv_same_s2_none")
-    op = m.graph.ops[0]
+    op = m.graph.op(0)
     for field in (1, 2):
         for value in (0, -1, 0x7FFFFFFF, 3):
             m.refuses(m.reader.field(op.options, field, 4), value)
     m = Edited("average_pool")
-    op = m.graph.ops[0]
+    op = m.graph.op(0)
     for field in (3, 4):
         for value in (0, -3, 0x7FFFFFFF):
             m.refuses(m.reader.field(op.options, field, 4), value)

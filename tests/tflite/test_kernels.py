@@ -1,20 +1,27 @@
 """Each kernel against its definition, over random layers: the plain ones anywhere, viper's where there is a native emitter."""
 
+import struct
 import sys
 from array import array
 
-from mulligan.tflite import kernels, quant
+from mulligan.tflite import fixedpoint, kernels
+from mulligan.tflite.ops import softmax as exponentials
 from tflite.models import Random
 
-KERNELS = [kernels]
-try:
-    from mulligan.tflite import viper
+VIPER = bool(getattr(sys.implementation, "_mpy", 0) >> 10)  # bits 10 and up name the native code that the port runs
 
-    KERNELS.append(viper)
-except (ImportError, SyntaxError, ValueError):
-    # Not left out where it should be there: bits 10 and up of _mpy name the native code that the port runs.
-    assert not getattr(sys.implementation, "_mpy", 0) >> 10
-    print("no native emitter here: the plain kernels alone are tested")
+
+def kinds(name):
+    """The kernel's modules: the plain one and, where there is native code, the viper one."""
+    path = "mulligan.tflite.kernels." + name
+    found = [__import__(path, None, None, ("",))]
+    if VIPER:
+        found.append(__import__(path + "_viper", None, None, ("",)))
+        assert kernels.get(name) is found[1]
+    else:
+        print("no native emitter here: the plain kernel alone is tested")
+        assert kernels.get(name) is found[0]
+    return found
 
 
 def signed(byte):
@@ -40,190 +47,282 @@ def at(x, h, w, c, y, i, j, outside):
     return x[(y * w + i) * c + j] if 0 <= y < h and 0 <= i < w else outside
 
 
+class Scaling:
+    """Random biases and multipliers, the tables that a layer's ``p`` ends with, and what they make of an accumulator."""
+
+    def __init__(self, random, count, small=30):
+        self.each = random.below(2)
+        n = count if self.each else 1
+        self.bias = [(random.below(1 << 30) << 2) - (1 << 31) >> random.between(31 - small, 31) for _ in range(count)]
+        self.mult = [(1 << 30) + random.below(1 << 30) if random.below(9) else 0 for _ in range(n)]
+        self.shift = bytearray([random.between(small, 40) for _ in range(n)])
+        self.zero = random.below(256)
+        self.low = random.between(-self.zero, 255 - self.zero)
+        self.high = random.between(self.low, 255 - self.zero)
+        if random.below(2):
+            self.low, self.high = 0, 255 - self.zero
+        self.count = count
+
+    def p(self, *rest):
+        """A kernel's parameters: the eleven words of `requantise`, ``rest``, the tables."""
+        head = [11 + len(rest), self.each, self.count, self.zero, self.low, self.high, 0, 0, 0, 0, 0]
+        shift = struct.unpack("<%di" % ((len(self.shift) + 3) // 4), bytes(self.shift) + bytes(-len(self.shift) % 4))
+        return array("i", head + list(rest) + self.bias + self.mult + list(shift))
+
+    def finish(self, acc, c):
+        v = fixedpoint.requantise(fixedpoint.wrap(acc + self.bias[c]), self.mult[c * self.each], self.shift[c * self.each] - 31)
+        return self.zero + min(self.high, max(self.low, v))
+
+
 def test_flip():
-    for k in KERNELS:
+    for k in kinds("int8"):
         for offset in range(5):
             for n in range(10):
                 buf = bytearray(range(120, 136))
-                k.flip(buf, offset, n)
+                k.flip(buf, buf, 0, array("i", (offset, n)))
                 assert buf == bytes([v ^ 128 if offset <= i < offset + n else v for i, v in enumerate(range(120, 136))])
 
 
 def test_sums_and_fold():
     random = Random(21)
-    for k in KERNELS:
-        w = random.fill(bytearray(60))
-        out = array("i", [1000, 0, 0, 0, 0, 0])
-        k.sums(w, 5, 12, 12, 1, out, 1)
-        assert list(out) == [1000] + [sum([signed(v) for v in w[12 * c : 12 * c + 12]]) for c in range(5)]
-        out = array("i", [0] * 5)
-        k.sums(w, 5, 12, 1, 5, out, 0)
-        assert list(out) == [sum([signed(w[i]) for i in range(c, 60, 5)]) for c in range(5)]
+    for k in kinds("int8"):
+        for count, n in ((5, 12), (1, 7), (7, 1)):
+            w = random.fill(bytearray(count * n))
+            for last in (0, count):
+                expected = [sum([signed(w[i * count + c if last else c * n + i]) for i in range(n)]) for c in range(count)]
+                for piece in (1, 5, 16, count * n):
+                    p = array("i", [1000] + [0] * count + [77])
+                    for i in range(0, count * n, piece):
+                        k.sums(p, memoryview(w)[i : i + piece], i, array("i", (1, n, last, 0)))
+                    assert list(p) == [1000] + expected + [77]
         bias = bytes([255, 255, 255, 127, 0, 0, 0, 128])
-        out = array("i", [7, -100, 100])
-        k.fold(out, bias, 1, 2, 200)
-        assert list(out) == [7, quant.wrap(0x7FFFFFFF + 20000), quant.wrap(-0x80000000 - 20000)]
-
-
-def test_gather():
-    random = Random(22)
-    for _ in range(60):
-        h, w, c, kh, kw, sh, sw, pt, pl, oh, ow = window(random)
-        x = random.fill(bytearray(h * w * c + 3))
-        first = random.below(oh * ow)
-        pixels = random.between(1, oh * ow - first)
-        expected = []
-        for p in range(first, first + pixels):
-            for t in range(kh * kw):
-                y, i = p // ow * sh - pt + t // kw, p % ow * sw - pl + t % kw
-                expected += [at(x[3:], h, w, c, y, i, j, 77) for j in range(c)]
-        for k in KERNELS:
-            patch = bytearray(len(expected) + 1)
-            k.gather(x, 3, h, w, c, kh, kw, sh, sw, pt, pl, ow, first, pixels, 77, patch)
-            assert list(patch) == expected + [0]
-
-
-def test_dot():
-    random = Random(23)
-    for _ in range(60):
-        n, channels, pixels = random.between(1, 40), random.between(1, 6), random.between(1, 5)
-        stride = n + random.below(4)
-        x = random.fill(bytearray(stride * pixels + 2))
-        w = random.fill(bytearray(n * channels))
-        expected = [
-            sum([x[2 + p * stride + i] * (w[c * n + i] - 128) for i in range(n)]) for p in range(pixels) for c in range(channels)
-        ]
-        for k in KERNELS:
-            acc = array("i", [-5] * (pixels * channels))
-            k.dot(x, 2, stride, n, w, channels, acc, pixels, 0)
-            assert list(acc) == expected
-            k.dot(x, 2, stride, n, w, channels, acc, pixels, 1)
-            assert list(acc) == [2 * v for v in expected]
-
-
-def test_dot_at_its_limit():
-    for x, w in ((255, 0), (255, 255), (0, 0)):
-        for k in KERNELS:
-            acc = array("i", [0])
-            for at_ in range(0, 65536, 4096):
-                k.dot(bytes([x]) * 4096, 0, 0, 4096, bytes([w]) * 4096, 1, acc, 1, at_)
-            assert acc[0] == 65536 * x * (w - 128)
-
-
-def test_depthwise():
-    random = Random(24)
-    for _ in range(80):
-        h, w, c, kh, kw, sh, sw, pt, pl, oh, ow = window(random)
-        m = random.between(1, 3)
-        x = random.fill(bytearray(h * w * c + 1))
-        weights = random.fill(bytearray(kh * kw * c * m))
-        first = random.below(c * m)
-        channels = random.between(1, c * m - first)
-        row = random.below(oh)
-        rows = random.between(1, oh - row)
-        expected = []
-        for o in range(first, first + channels):
-            for oy in range(row, row + rows):
-                for ox in range(ow):
-                    expected.append(
-                        sum(
-                            [
-                                at(x[1:], h, w, c, oy * sh - pt + t // kw, ox * sw - pl + t % kw, o // m, 99)
-                                * signed(weights[t * c * m + o])
-                                for t in range(kh * kw)
-                            ]
-                        )
-                    )
-        for k in KERNELS:
-            plane = bytearray(((rows - 1) * sh + kh) * ((ow - 1) * sw + kw))
-            acc = array("i", [0] * (kh * kw + len(expected)))
-            k.depthwise(x, 1, h, w, c, kh, kw, sh, sw, pt, pl, ow, weights, first, c * m, first, channels, m, row, rows, 99,
-                        plane, acc)  # fmt: skip
-            assert list(acc)[kh * kw :] == expected
+        p = array("i", [7, 8, -100, 100, 9])
+        k.fold(p, bias, 4, array("i", (1, 0, 0, 200)))
+        assert list(p) == [7, 8, fixedpoint.wrap(0x7FFFFFFF + 20000), fixedpoint.wrap(-0x80000000 - 20000), 9]
 
 
 def test_requantise():
     random = Random(25)
     edges = (0, 1, -1, 0x7FFFFFFF, -0x80000000, 0x40000000, -0x40000000, 0x3FFFFFFF)
     for step in range(300):
-        channels, pixels = random.between(1, 4), random.between(1, 5)
+        channels, pixels, first = random.between(1, 4), random.between(1, 5), random.below(4)
+        count = first + channels + random.below(2)
+        layer = Scaling(random, count, random.below(31))
+        if step % 4 == 0:
+            layer.shift = bytearray([random.between(0, 61) for _ in layer.shift])
         scale = random.below(31)
-        n = channels * pixels + 1
-        acc = array("i", [(random.below(1 << 30) << 2 | random.below(4)) - (1 << 31) >> scale for _ in range(n)])
-        bias = array("i", [(random.below(1 << 30) << 2) - (1 << 31) >> scale for _ in range(channels + 2)])
+        acc = [(random.below(1 << 30) << 2 | random.below(4)) - (1 << 31) >> scale for _ in range(channels * pixels)]
         if step % 3 == 0:
-            acc = array("i", [edges[random.below(8)] for _ in acc])
-            bias = array("i", [edges[random.below(8)] for _ in bias])
-        mult = array("i", [(1 << 30) + random.below(1 << 30) if random.below(9) else 0 for _ in bias])
-        shift = bytes([random.between(0, 40 if step % 4 else 61) for _ in bias])
-        zero = random.below(256)
-        low = random.between(-zero, 255 - zero)
-        high = random.between(low, 255 - zero)
-        if step % 2:
-            low = 0
-            high = 255 - zero
-        for shared in (0, 1):
-            expected = bytearray(b"\xaa" * (2 + (channels + 1) * pixels))
-            for p in range(pixels):
-                for c in range(channels):
-                    f = (c + 2) * (1 - shared)
-                    v = quant.requantise(quant.wrap(acc[1 + p * channels + c] + bias[c + 2]), mult[f], shift[f] - 31)
-                    expected[2 + p * (channels + 1) + c] = zero + min(high, max(low, v))
-            for k in KERNELS:
-                y = bytearray(b"\xaa" * len(expected))
-                k.requantise(acc, 1, pixels, channels, channels, 1, bias, mult, shift, 2, 1 - shared, zero, low, high, y, 2,
-                             channels + 1)  # fmt: skip
-                assert y == expected
+            acc = [edges[random.below(8)] for _ in acc]
+            layer.bias = [edges[random.below(8)] for _ in layer.bias]
+        p = layer.p()
+        p[6], p[7], p[8], p[9] = 4, first, channels, pixels
+        p[10] = 4 + 4 * len(acc) + 2
+        arena = struct.pack("<i%dI" % len(acc), -1, *[v & 0xFFFFFFFF for v in acc])
+        expected = bytearray(b"\xaa" * (2 + count * pixels))
+        for c in range(channels):
+            for i in range(pixels):
+                expected[2 + i * count + c] = layer.finish(acc[c * pixels + i], first + c)
+        for k in kinds("int8"):
+            y = bytearray(arena + b"\xaa" * len(expected))
+            k.requantise(y, 0, 0, p)
+            assert y[len(arena) :] == expected
+
+
+def gemm(random, layer, k, pixels, pieces, block, patches, slide, given):
+    """Run `gemm` with the weights in ``pieces``; ``patches`` are what it should see, ``given`` is the input."""
+    count = layer.count
+    w = random.fill(bytearray(count * k))
+    if random.below(3) == 0:
+        w = bytearray([v & 0x80 for v in w])
+    carry = pixels if [n for n in pieces if n % k] else 0
+    xo, yo = 4, 4 + (len(given) + 3 & -4)
+    scratch = yo + (count * pixels + 3 & -4) + 4
+    size = scratch + 4 * (carry + block + block * (max(pieces) // k + 1)) + (block * k if slide else 0)
+    p = layer.p(xo, yo, k, pixels, block, scratch, carry, int(bool(slide)), *(slide or [0] * 12), 0, 0, 0)
+    expected = bytearray()
+    for u in patches:
+        expected += bytes(
+            [layer.finish(sum([u[i] * signed(w[c * k + i]) for i in range(k)]), c) for c in range(count)]
+        )
+    for kind in kinds("gemm"):
+        arena = bytearray(size + 4)
+        arena[xo : xo + len(given)] = given
+        arena[-4:] = arena[scratch - 4 : scratch] = b"\xa5\x5a\xa5\x5a"
+        start = 0
+        for n in pieces:
+            kind.gemm(arena, memoryview(bytearray(w[start : start + n])), start, p)
+            start += n
+        assert start == count * k
+        assert arena[yo : yo + len(expected)] == expected
+        assert arena[-4:] == arena[scratch - 4 : scratch] == b"\xa5\x5a\xa5\x5a"  # nothing beyond the scratch
+
+
+def pieces(random, total, k):
+    """Full reads of some length, and the rest; half of the time they end with a channel."""
+    n = random.between(1, total // k) * k if random.below(2) else random.between(1, total)
+    return [n] * (total // n) + [total % n] * (total % n > 0)
+
+
+def test_gemm():
+    random = Random(23)
+    for _ in range(80):
+        k, count, pixels = random.between(1, 40), random.between(1, 6), random.between(1, 5)
+        x = random.fill(bytearray(k * pixels))
+        patches = [x[i * k : i * k + k] for i in range(pixels)]
+        gemm(random, Scaling(random, count, 24), k, pixels, pieces(random, count * k, k), random.between(1, 6), patches, None, x)
+
+
+def test_gemm_of_a_window():
+    random = Random(22)
+    for _ in range(60):
+        h, w, c, kh, kw, sh, sw, pt, pl, oh, ow = window(random)
+        batch, count, pad, k = random.between(1, 2), random.between(1, 3), random.below(256), kh * kw * c
+        x = random.fill(bytearray(batch * h * w * c))
+        patches = []
+        for image in range(batch):
+            part = x[image * h * w * c :]
+            for i in range(oh * ow):
+                patch = []
+                for t in range(kh * kw):
+                    iy, ix = i // ow * sh - pt + t // kw, i % ow * sw - pl + t % kw
+                    patch += [at(part, h, w, c, iy, ix, j, pad) for j in range(c)]
+                patches.append(patch)
+        slide = h, w, c, kh, kw, sh, sw, pt, pl, oh, ow, pad
+        reads = pieces(random, count * k, k)
+        gemm(random, Scaling(random, count, 24), k, batch * oh * ow, reads, random.between(1, 9), patches, slide, x)
+
+
+def test_gemm_at_its_limit():
+    for x, w in ((255, 0x80), (255, 0x7F), (0, 0x80)):
+        for kind in kinds("gemm"):
+            arena = bytearray(bytes([x]) * 65536 + bytes(64))
+            # The least multiplier of which an output still tells something: 65536 * 255 * 128 is just below 2**31.
+            p = [34, 0, 1, 128, -128, 127, 0, 0, 0, 0, 0, 0, 65536, 65536, 1, 1, 65540, 1] + [0] * 16
+            p = array("i", p + [0, 1 << 30, 7])
+            for start in range(0, 65536, 4096):
+                kind.gemm(arena, memoryview(bytearray(bytes([w]) * 4096)), start, p)
+            assert arena[65536] - 128 == fixedpoint.requantise(65536 * x * signed(w), 1 << 30, 7 - 31)
+
+
+def test_gemm_over_its_input():
+    """A pointwise convolution with all its weights at hand may write where its input lies: `arena.BEFORE`."""
+    random = Random(28)
+    for _ in range(40):
+        k, count, pixels = random.between(1, 9), random.between(1, 9), random.between(1, 12)
+        x = random.fill(bytearray(k * pixels))
+        w = random.fill(bytearray(k * count))
+        layer = Scaling(random, count, 24)
+        expected = [
+            layer.finish(sum([x[i * k + j] * signed(w[c * k + j]) for j in range(k)]), c)
+            for i in range(pixels)
+            for c in range(count)
+        ]
+        block = random.between(1, 4)
+        end = max(k, count) * pixels
+        scratch = end + 3 & -4
+        xo, yo = (end - k * pixels, 0)
+        p = layer.p(xo, yo, k, pixels, block, scratch, 0, 1, 1, pixels, k, 1, 1, 1, 1, 0, 0, 1, pixels, 0, 0, 0, 0)
+        for kind in kinds("gemm"):
+            arena = bytearray(scratch + 4 * (block + block * (count + 1)) + block * k)
+            arena[xo : xo + len(x)] = x
+            kind.gemm(arena, memoryview(bytearray(w)), 0, p)
+            assert list(arena[:end][: count * pixels]) == expected
+
+
+def test_depthwise():
+    random = Random(24)
+    for step in range(100):
+        h, w, c, kh, kw, sh, sw, pt, pl, oh, ow = window(random)
+        m, batch, pad = random.between(1, 3), random.between(1, 2), random.below(256)
+        over = step % 3 == 0 and oh <= h and ow <= w
+        if over:
+            m = batch = 1
+        count = c * m
+        x = random.fill(bytearray(batch * h * w * c))
+        weights = random.fill(bytearray(kh * kw * count))
+        layer = Scaling(random, count, 27)
+        expected = bytearray()
+        for image in range(batch):
+            part = x[image * h * w * c :]
+            for i in range(oh * ow):
+                for o in range(count):
+                    s = 0
+                    for t in range(kh * kw):
+                        iy, ix = i // ow * sh - pt + t // kw, i % ow * sw - pl + t % kw
+                        s += at(part, h, w, c, iy, ix, o // m, pad) * signed(weights[t * count + o])
+                    expected.append(layer.finish(s, o))
+        strip = oh if over else random.between(1, oh)
+        rows = random.between(1, strip)
+        block = random.between(1, count) if rows == strip else 1
+        yo = random.below(h * w - oh * ow + 1) * c if over else len(x)
+        scratch = max(len(x), yo + len(expected)) + 3 & -4
+        size = scratch + 4 * (kh * kw + block * rows * ow) + ((strip - 1) * sh + kh) * ((ow - 1) * sw + kw)
+        slide = h, w, c, kh, kw, sh, sw, pt, pl, oh, ow, pad, m
+        p = layer.p(0, yo, kh * kw, batch, scratch, strip, rows, block, *slide, 0, 0, 0, 0, 0)
+        for kind in kinds("depthwise"):
+            arena = bytearray(size + 4)
+            arena[: len(x)] = x
+            arena[-4:] = b"\xa5\x5a\xa5\x5a"
+            kind.depthwise(arena, memoryview(weights), 0, p)
+            assert arena[yo : yo + len(expected)] == expected
+            assert arena[-4:] == b"\xa5\x5a\xa5\x5a"
 
 
 def test_pool():
     random = Random(26)
     for _ in range(60):
         h, w, c, kh, kw, sh, sw, pt, pl, oh, ow = window(random)
-        x = random.fill(bytearray(h * w * c + 1))
+        batch = random.between(1, 2)
+        x = random.fill(bytearray(batch * h * w * c + 1))
         low = random.below(200)
         high = random.between(low, 255)
         for average in (0, 1):
             expected = []
-            for oy in range(oh):
-                for ox in range(ow):
-                    for j in range(c):
-                        v = [
-                            at(x[1:], h, w, c, oy * sh - pt + t // kw, ox * sw - pl + t % kw, j, None) for t in range(kh * kw)
-                        ]
-                        v = [u - 128 for u in v if u is not None]
-                        s, n = sum(v), len(v)
-                        mean = (abs(s) + n // 2) // n * (1 if s > 0 else -1)
-                        expected.append(min(high, max(low, 128 + (mean if average else max(v)))))
-            for k in KERNELS:
-                y = bytearray(len(expected) + 2)
-                k.pool(x, 1, h, w, c, kh, kw, sh, sw, pt, pl, oh, ow, average, low, high, y, 1)
-                assert list(y) == [0] + expected + [0]
+            for image in range(batch):
+                part = x[1 + image * h * w * c :]
+                for oy in range(oh):
+                    for ox in range(ow):
+                        for j in range(c):
+                            y0, x0 = oy * sh - pt, ox * sw - pl
+                            v = [at(part, h, w, c, y0 + t // kw, x0 + t % kw, j, None) for t in range(kh * kw)]
+                            v = [u - 128 for u in v if u is not None]
+                            s, n = sum(v), len(v)
+                            mean = (abs(s) + n // 2) // n * (1 if s > 0 else -1)
+                            expected.append(min(high, max(low, 128 + (mean if average else max(v)))))
+            slide = h, w, c, kh, kw, sh, sw, pt, pl, oh, ow
+            p = array("i", (1, len(x) + 1, batch, average, low, high) + slide)
+            for k in kinds("pool"):
+                arena = x + bytearray(len(expected) + 2)
+                k.pool(arena, arena, 0, p)
+                assert list(arena[len(x) :]) == [0] + expected + [0]
+
+
+def softmax(k, x, depth, scale_bits):
+    p = array("i", bytes(4 * 260))
+    p[1], p[2], p[3] = len(x), len(x) // depth, depth
+    exponentials.exp_table(exponentials.exp_scale(0x3F800000, scale_bits), p, 4)
+    arena = bytearray(x) + bytearray(len(x))
+    k.softmax(arena, arena, 0, p)
+    return arena[len(x) :]
 
 
 def test_softmax():
     random = Random(27)
     for step in range(60):
         depth, rows = random.between(1, 30), random.between(1, 3)
-        exps = quant.exp_table(0x3F800000, random.between(118, 126) << 23 | random.below(1 << 23))
-        x = random.fill(bytearray(depth * rows + 1))
+        scale = random.between(118, 126) << 23 | random.below(1 << 23)
+        x = random.fill(bytearray(depth * rows))
         if step % 3 == 0:
             x = bytearray([v & 7 for v in x])
-        found = []
-        for k in KERNELS:
-            y = bytearray(len(x))
-            k.softmax(x, 1, rows, depth, exps, y, 1)
-            found.append(y)
+        found = [softmax(k, x, depth, scale) for k in kinds("softmax")]
         assert found[0] == found[-1]
         for r in range(rows):
-            assert abs(sum(found[0][1 + r * depth : 1 + (r + 1) * depth]) - 256) <= depth
+            assert abs(sum(found[0][r * depth : (r + 1) * depth]) - 256) <= depth
 
 
 def test_softmax_of_very_many():
     # All alike: beyond 512 the shares are below half a unit, and the reference's shift exceeds 31 bits.
-    exps = quant.exp_table(0x3F800000, 0x3D800000)
     for depth, share in ((256, 1), (511, 1), (513, 0), (4095, 0)):
-        for k in KERNELS:
-            y = bytearray(depth)
-            k.softmax(bytes(depth), 0, 1, depth, exps, y, 0)
-            assert set(y) == {share}
+        for k in kinds("softmax"):
+            assert set(softmax(k, bytes(depth), depth, 0x3D800000)) == {share}

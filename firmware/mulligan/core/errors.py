@@ -1,14 +1,14 @@
 """The error tree: one class per kind of refusal, each with a stable numeric code.
 
 A code never changes meaning once released: fleets report it upstream and tests assert it. The message says what was wrong,
-where, and what to do; it is the only positional argument.
+where, and what to do; it is the only positional argument. What a model may raise stands in `model_errors`, as that is all of the
+tree that the interpreter takes into memory.
 """
 
-
-class MulliganError(Exception):
-    """Base of every error this package raises on purpose. ``code`` is stable, ``str()`` is one line."""
-
-    code = 1
+from .model_errors import ModelError as ModelError
+from .model_errors import MulliganError as MulliganError
+from .model_errors import NoMemory as NoMemory
+from .model_errors import Unsupported as Unsupported
 
 
 class FormatError(MulliganError):
@@ -101,24 +101,6 @@ class ClockUnset(Untrusted):
     """A certificate that can't be judged, as the clock of this device was never set."""
 
     code = 62
-
-
-class ModelError(MulliganError):
-    """A model file that is malformed."""
-
-    code = 70
-
-
-class Unsupported(ModelError):
-    """A well-formed model that needs an op, a type or memory that this engine does not have."""
-
-    code = 71
-
-
-class NoMemory(Unsupported):
-    """A model that needs more memory than the heap has in one piece now."""
-
-    code = 72
 
 
 class NotAvailable(MulliganError):

@@ -1,78 +1,129 @@
 """Plans the arena: where each activation lies, memory being used again as soon as its last reader has run."""
 
-from ..core.errors import ModelError, Unsupported
+from ..core.model_errors import ModelError, Unsupported
 from .graph import INT8, type_name
 
 #: Largest arena that is planned, in bytes.
 MAX_ARENA = 512 * 1024
 
-RESHAPE = 22
+#: How an operator's output may lie to its input, where that dies with it. SAME: they are one (nothing moves). BEFORE: the output
+#: begins and ends no later than the input does. A number above 0: within the input, so many bytes from its start, or a multiple.
+SAME, BEFORE = 0, -1
+
 _ALIGN = 4
 
 
 def place(blocks):
-    """Offsets for blocks ``(first, last, size)``, alive from step ``first`` to step ``last``, both included.
+    """Offsets for blocks ``[first, last, size, input, how]``, alive from step ``first`` to step ``last``, both included.
 
-    Returns (offsets in the order of ``blocks``, total bytes). Blocks alive together never overlap. Largest first, each into the
-    lowest gap that holds it: a few per cent above the lower bound on the models that were looked at.
+    ``input`` is the index of the block that this one may lie over, as ``how`` allows, if that one dies where this one is born;
+    None: none. Returns (offsets in the order of ``blocks``, total bytes). Blocks alive together overlap in no other way.
+    Largest first, each into the lowest gap that holds it: a few per cent above the lower bound on the models looked at.
     """
     offsets = [0] * len(blocks)
     placed = []  # (offset, index), by offset
     total = 0
     for i in sorted(range(len(blocks)), key=lambda i: (-blocks[i][2], blocks[i][0])):
-        first, last, size = blocks[i]
-        size = (size + _ALIGN - 1) & -_ALIGN
+        first, last, size, source, _ = blocks[i]
+        rivals = [(offset, j) for offset, j in placed if blocks[j][0] <= last and first <= blocks[j][1]]
         at = 0
-        for offset, j in placed:
-            other = blocks[j]
-            if other[0] <= last and first <= other[1]:
-                if at + size <= offset:
-                    break
-                at = max(at, (offset + other[2] + _ALIGN - 1) & -_ALIGN)
+        over = []
+        for offset, j in rivals:
+            if offset < at + size:
+                at = max(at, _aligned(offset + blocks[j][2]))
+            if source == j:
+                over.append(offset)
+            elif blocks[j][3] == i:
+                over.append(_aligned(offset + blocks[j][2] - size))  # the longer output was placed first
+        for offset in over:
+            if offset < at and _fits(blocks, rivals, i, offset):
+                at = offset
         offsets[i] = at
         placed.append((at, i))
         placed.sort()
         total = max(total, at + size)
-    return offsets, total
+    return offsets, _aligned(total)
 
 
-def plan(graph):
-    """(offset in the arena of each activation, by tensor index; bytes of the arena).
+def _fits(blocks, rivals, i, at):
+    end = at + blocks[i][2]
+    for offset, j in rivals:
+        if at < offset + blocks[j][2] and offset < end:
+            if not (_may_lie(blocks[i], at, blocks[j], offset, j) or _may_lie(blocks[j], offset, blocks[i], at, i)):
+                return False
+    return True
 
-    A RESHAPE moves nothing: its output lies where its input does.
-    Raises: ModelError (an op reads what no op before it wrote, or writes a constant, an input, or what is written already),
-    Unsupported (an activation that isn't int8, an arena above `MAX_ARENA`).
+
+def _may_lie(output, at, block, offset, index):
+    first, _, size, source, how = output
+    if source != index or block[1] != first:
+        return False
+    room = offset + block[2] - at - size
+    return at <= offset and room >= 0 if how == BEFORE else at >= offset and room >= 0 and (at - offset) % how == 0
+
+
+def _aligned(n):
+    return (n + _ALIGN - 1) & -_ALIGN
+
+
+class Planner:
+    """Follows the activations of a graph through its operators, in order. ``blocks``: tensor index -> index of its block.
+
+    Raises throughout: ModelError (an op reads what no op before it wrote, or writes a constant, an input, or what is written
+    already), Unsupported (an activation that isn't int8, an arena above `MAX_ARENA`).
     """
-    blocks = []  # [first, last, size]
-    block_of = {}  # tensor index -> index into blocks
 
-    def born(index, step):
-        tensor = graph.tensor(index)
-        if tensor.data or index in block_of:
+    def __init__(self, graph):
+        self._graph = graph
+        self._step = 0
+        self._lives = []
+        self.blocks = {}
+        for i in graph.inputs:
+            self._born(i)
+
+    def _born(self, index):
+        tensor = self._graph.tensor(index)
+        if tensor.data or index in self.blocks:
             raise ModelError("tensor %d is written twice, or is a constant" % index)
         if tensor.type != INT8:
             raise Unsupported("tensor %d is %s: activations must be INT8" % (index, type_name(tensor.type)))
-        block_of[index] = len(blocks)
-        blocks.append([step, step, tensor.elements])
+        self.blocks[index] = len(self._lives)
+        self._lives.append((self._step, self._step, tensor.elements, None, 0))
 
-    for i in graph.inputs:
-        born(i, 0)
-    for step, op in enumerate(graph.ops, 1):
+    def _keep(self, index):
+        block = self.blocks[index]
+        first, _, size, source, how = self._lives[block]
+        self._lives[block] = first, self._step, size, source, how
+
+    def follow(self, op):
+        """The next operator reads and writes."""
+        self._step += 1
         for i in op.inputs:
-            if i in block_of:
-                blocks[block_of[i]][1] = step
-            elif i >= 0 and not graph.tensor(i).data:
-                raise ModelError("operator %d reads tensor %d, which nothing wrote" % (step - 1, i))
+            if i in self.blocks:
+                self._keep(i)
+            elif i >= 0 and not self._graph.tensor(i).data:
+                raise ModelError("operator %d reads tensor %d, which nothing wrote" % (self._step - 1, i))
         for i in op.outputs:
-            born(i, step)
-        if op.code == RESHAPE and op.inputs and op.inputs[0] in block_of and len(op.outputs) == 1:
-            blocks.pop()
-            block_of[op.outputs[0]] = block_of[op.inputs[0]]
-    for i in graph.outputs:
-        if i not in block_of:
-            raise ModelError("no operator writes output tensor %d" % i)
-        blocks[block_of[i]][1] = len(graph.ops) + 1
-    offsets, total = place(blocks)
-    if total > MAX_ARENA:
-        raise Unsupported("an arena of %d bytes: at most %d" % (total, MAX_ARENA))
-    return {i: offsets[b] for i, b in block_of.items()}, total
+            self._born(i)
+
+    def lay(self, op, over):
+        """The one output of the operator that was followed last may lie over its input: ``over`` is (position, how)."""
+        source, how = over
+        source = self.blocks[op.inputs[source]]
+        if how == SAME:
+            self._lives.pop()
+            self.blocks[op.outputs[0]] = source
+        else:
+            self._lives[-1] = self._lives[-1][:3] + (source, how)
+
+    def finish(self):
+        """(offset in the arena of each activation, by tensor index; bytes of all)"""
+        self._step += 1
+        for i in self._graph.outputs:
+            if i not in self.blocks:
+                raise ModelError("no operator writes output tensor %d" % i)
+            self._keep(i)
+        offsets, total = place(self._lives)
+        if total > MAX_ARENA:
+            raise Unsupported("an arena of %d bytes: at most %d" % (total, MAX_ARENA))
+        return {i: offsets[b] for i, b in self.blocks.items()}, total

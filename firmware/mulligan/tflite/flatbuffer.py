@@ -8,7 +8,7 @@ Source of the format: FlatBuffers "Internals" (little-endian; a table starts wit
 u16 own length, u16 table length, then a u16 per field; other references are unsigned and forward).
 """
 
-from ..core.errors import ModelError
+from ..core.model_errors import ModelError
 
 #: Largest file that is looked at, in bytes.
 MAX_FILE = 16 * 1024 * 1024

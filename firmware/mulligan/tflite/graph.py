@@ -6,7 +6,7 @@ tensor anew each time it is asked.
 
 from collections import namedtuple
 
-from ..core.errors import ModelError, Unsupported
+from ..core.model_errors import ModelError, Unsupported
 from .flatbuffer import Reader
 
 MAX_OPS = 256
@@ -37,7 +37,7 @@ def type_name(code):
 
 
 class Graph:
-    """``ops``: tuple of `Op` in order; ``inputs``, ``outputs``: tensor indices of the model.
+    """``op_count``: how many operators there are; ``inputs``, ``outputs``: tensor indices of the model.
 
     Raises: ModelError (malformed), Unsupported (more subgraphs or more of anything than the limits above).
     """
@@ -61,7 +61,9 @@ class Graph:
         at, count = r.vector(sub, 3, 4)
         if not 1 <= count <= MAX_OPS:
             raise Unsupported("%d operators: 1 to %d are run" % (count, MAX_OPS))
-        self.ops = tuple([self._op(r.table(at + 4 * i), codes) for i in range(count)])
+        self._ops = at
+        self.op_count = count
+        self._operator_codes = codes
 
     def _codes(self, root):
         r = self.reader
@@ -92,8 +94,11 @@ class Graph:
             raise ModelError("the model's %s are none, or name a tensor twice" % what)
         return found
 
-    def _op(self, t, codes):
+    def op(self, i):
+        """The `Op` at place ``i`` of the order in which they run."""
         r = self.reader
+        t = r.table(self._ops + 4 * i)
+        codes = self._operator_codes
         at = r.field(t, 0, 4)
         code = r.u32(at) if at else 0
         if code >= len(codes):

@@ -1,6 +1,9 @@
 """The interpreter: a model that was checked and planned once is run as often as wanted, without allocating anything."""
 
-from . import runtime, steps  # noqa: F401  resident with the interpreter, so that each load finds the same ones
+from ..borrow import LAYERS, LOADER, Borrowed
+from ..core.model_errors import NoMemory, Unsupported
+from . import kernels, step  # noqa: F401  `step` stays in memory, so that each load finds the same one
+from .runtime import Runtime
 
 
 class Interpreter:
@@ -9,19 +12,29 @@ class Interpreter:
     ``source`` has ``size`` and ``readinto(offset, buf)``; it is read at every inference, at most 4 KB at a time, and the model is
     never held whole. ``arena``: a bytearray to work in, which models may share if each one's output is taken before the next
     runs; None allocates one. ``meter(n)``, if given, is called after each op with its multiply-accumulates (element operations
-    for pooling and softmax).
+    for pooling and softmax). ``kernel(name)`` gives the module of a kernel.
 
     Raises: ModelError (malformed), Unsupported (what the engine doesn't do, or too little memory).
     """
 
-    def __init__(self, source, arena=None, meter=None):
-        from .loader import load
-
-        self._info, self._runtime, self._steps, *self._places = load(source, arena)
+    def __init__(self, source, arena=None, meter=None, kernel=kernels.get):
+        try:
+            # In two passes, of which each has its own modules: what the first leaves in memory is next to nothing, so that the
+            # arena, and then all that stays, find the heap in one piece.
+            with Borrowed(LOADER) as loader:
+                self._info, at, self._places, size, chunk = loader.survey(source)
+            loader = None
+            if arena is None:
+                arena = bytearray(self._info.arena)
+            elif len(arena) < self._info.arena:
+                raise Unsupported("an arena of %d bytes where the model needs %d" % (len(arena), self._info.arena))
+            self._runtime = Runtime(source, kernel, arena, size, chunk)
+            with Borrowed(LAYERS) as layers:
+                self._steps = layers.load(self._runtime, at, self._places)
+        except MemoryError:
+            raise NoMemory("too little memory for this model; inspect() says what it needs")
         self._meter = meter
-        # Two outputs may be one through a RESHAPE, which must not be flipped twice.
-        self._flip_in, self._flip_out = [tuple(set(ends)) for ends in self._places]
-        self.bind(self._runtime.arena)
+        self.bind(arena)
 
     def bind(self, arena):
         """Work in another ``arena`` of at least `arena_size` bytes from now on; None: in none until the next bind."""
@@ -55,11 +68,7 @@ class Interpreter:
         """Run the model. Allocates nothing. Raises only what the source's ``readinto`` does."""
         rt = self._runtime
         meter = self._meter
-        for offset, n in self._flip_in:
-            rt.kernels.flip(rt.arena, offset, n)
-        for step in self._steps:
-            step.run(rt)
-            if meter is not None:
-                meter(step.macs)
-        for offset, n in self._flip_out:
-            rt.kernels.flip(rt.arena, offset, n)
+        for layer in self._steps:
+            layer.run(rt)
+            if meter and layer.macs:
+                meter(layer.macs)

@@ -1,42 +1,48 @@
 """What the steps of a model work with while it runs."""
 
-from array import array
-
-try:
-    from . import viper as kernels
-except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; an .mpy for another architecture
-    from . import kernels
+#: Bytes of constants read at a time, at most.
+READ = 4096
 
 
 class Runtime:
-    """What the steps work with: the source, the kernels, and the arena with its scratch from ``scratch_at`` on.
+    """``arena`` holds the activations, then at ``chunk_at`` the constants at hand, then at ``scratch_at`` what a kernel wants.
 
-    ``needs``: bytes of chunk, bytes of patch, words of accumulators.
+    ``chunk`` is the most bytes of constants that are wanted at a time. ``kernel(name)`` finds a kernel's module. ``kept`` is for
+    what steps share and keep from one inference to the next, such as variables.
     """
 
-    def __init__(self, source, arena, scratch_at, needs):
+    def __init__(self, source, kernel, arena, chunk_at, chunk):
         self.source = source
-        self.kernels = kernels
-        self.acc = array("i", bytes(4 * needs[2]))
-        self._scratch_at = scratch_at
-        self._needs = needs
+        self.kernel = kernel
+        self.chunk_at = chunk_at
+        self.scratch_at = chunk_at + (chunk + 3 & -4)
+        self.kept = {}
         self._views = {}
         self.bind(arena)
 
     def bind(self, arena):
         """Work in ``arena`` from now on; None: in none, so that its memory can be had."""
         self.arena = arena
-        view = memoryview(arena or b"")
-        at = self._scratch_at
-        patch_at = at + (self._needs[0] + 15 & -16)
-        self.chunk = view[at : at + self._needs[0]]
-        self.patch = view[patch_at : patch_at + self._needs[1]]
-        for key in self._views:
-            self._views[key] = self.chunk[key >> 13 : (key >> 13) + (key & 0x1FFF)]
+        views = self._views
+        for key in views:
+            views[key] = arena and self._slice(key)
 
-    def view(self, offset, n):
-        """A memoryview of part of the chunk; made when first asked for, at load, so that running makes none."""
-        key = offset << 13 | n
+    def _slice(self, key):
+        at = self.chunk_at + (key >> 16) * READ
+        return memoryview(self.arena)[at : at + (key & 0xFFFF)]
+
+    def _view(self, part, n):
+        """``n`` bytes of the chunk, from READ * ``part`` on; made when first asked for, at load, so that running makes none."""
+        key = part << 16 | n
         if key not in self._views:
-            self._views[key] = self.chunk[offset : offset + n]
+            self._views[key] = self._slice(key)
         return self._views[key]
+
+    def weights(self, at, n):
+        """A view of ``n`` bytes of the model from ``at`` on, at most `READ` at a time read into the chunk."""
+        part = 0
+        while part * READ < n:
+            m = min(READ, n - part * READ)
+            self.source.readinto(at + part * READ, self._view(part, m))
+            part += 1
+        return self._view(0, n)

@@ -109,12 +109,15 @@ class _Port:
     def __init__(self, job: Job, mp: MicroPython) -> None:
         self._job = job
         self._mp = mp
-        self._environment = {**os.environ, "MICROPYPATH": f"{build_package(mp, RUNTIME)}:{build_package(mp)}"}
+        # Short, as on the chip: a port keeps the path of each module in its heap.
+        self._environment = {**os.environ, "MICROPYPATH": "r:p"}
 
     def __enter__(self) -> "_Port":
         self._directory = tempfile.TemporaryDirectory(prefix="mulligan-run-")
         self._work = Path(self._directory.name)
         (self._work / "model").write_bytes(self._job.model)
+        (self._work / "r").symlink_to(build_package(self._mp, RUNTIME))
+        (self._work / "p").symlink_to(build_package(self._mp))
         return self
 
     def __exit__(self, *_: object) -> None:

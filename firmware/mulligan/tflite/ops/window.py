@@ -1,0 +1,44 @@
+"""Windows that slide over an image: convolutions and pooling. Raises throughout: ModelError, Unsupported."""
+
+from ...core.model_errors import ModelError, Unsupported
+
+#: Largest side, stride or window of an image.
+MAX_SIDE = 4096
+
+_SAME = 0
+
+
+def image(tensor):
+    """The shape of a tensor of rank 4."""
+    if len(tensor.shape) != 4 or max(tensor.shape) > MAX_SIDE:
+        raise Unsupported("tensor %d has shape %s: not an image" % (tensor.index, tensor.shape))
+    return tensor.shape
+
+
+def window(graph, op, x, y, kh, kw):
+    """(h, w, c, kh, kw, sh, sw, pt, pl, oh, ow) as the kernels have them, the output's height and width checked."""
+    n, h, w, c = image(x)
+    sw = graph.reader.int(op.options, 1)
+    sh = graph.reader.int(op.options, 2)
+    if not (0 < sh <= MAX_SIDE and 0 < sw <= MAX_SIDE and 0 < kh <= MAX_SIDE and 0 < kw <= MAX_SIDE):
+        raise ModelError("a window of %d x %d by steps of %d x %d" % (kh, kw, sh, sw))
+    padding = graph.reader.byte(op.options, 0)
+    if padding > 1:
+        raise ModelError("padding %d" % padding)
+    if padding == _SAME:
+        oh = (h + sh - 1) // sh
+        ow = (w + sw - 1) // sw
+    else:
+        oh = (h - kh + sh) // sh
+        ow = (w - kw + sw) // sw
+    if image(y)[:3] != (n, oh, ow):
+        raise ModelError("tensor %d should be %d x %d x %d" % (y.index, n, oh, ow))
+    return h, w, c, kh, kw, sh, sw, max(0, (oh - 1) * sh + kh - h) // 2, max(0, (ow - 1) * sw + kw - w) // 2, oh, ow
+
+
+def undilated(graph, op, field):
+    """Refuse a dilated window, whose factors are in options ``field`` and the next."""
+    dw = graph.reader.int(op.options, field, 1)
+    dh = graph.reader.int(op.options, field + 1, 1)
+    if dw != 1 or dh != 1:
+        raise Unsupported("a dilated convolution (%d x %d)" % (dh, dw))
