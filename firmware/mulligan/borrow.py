@@ -15,11 +15,13 @@ SECURE = "mulligan.port.secure"
 
 # What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
 # takes stack.
-_RESIDENT = ("mulligan.core.add8", "mulligan.tflite.interpreter")
+_RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.interpreter")
 _KERNELS = "mulligan.tflite.kernels"
-# Of a convolutional model; other kernels come with the first model that wants them.
+# Of a convolutional model; other kernels and families come with the first model that wants them.
 _USUAL = "int8 gemm depthwise pool softmax"
 _FAMILIES = "conv depthwise dense pool softmax reshape"
+_CORE = "mulligan.core."
+_TFLITE = "mulligan.tflite."
 _settled = []
 
 
@@ -43,7 +45,10 @@ def settle():
 
 
 class Borrowed:
-    """``with Borrowed(INSTALL) as install:`` the module, forgotten at the end with all that was imported since."""
+    """``with Borrowed(INSTALL) as install:`` the module, forgotten at the end with all that it alone imported.
+
+    That is what its import brought, and what of core/ and tflite/ was imported while it worked.
+    """
 
     def __init__(self, name):
         self._name = name
@@ -53,17 +58,20 @@ class Borrowed:
         self._before = set(sys.modules)
         try:
             __import__(self._name)
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
+        finally:
+            self._loaded = self._new()
         return sys.modules[self._name]
 
+    def _new(self):
+        return [name for name in sys.modules if name not in self._before]
+
     def __exit__(self, kind, value, trace):
-        for name in list(sys.modules):
-            if name not in self._before and not name.startswith(_KERNELS):
+        late = [name for name in self._new() if name.startswith(_CORE) or name.startswith(_TFLITE)]  # noqa: PIE810
+        for name in self._loaded + late:
+            if name in sys.modules and not name.startswith(_KERNELS):
                 parent, _, attribute = name.rpartition(".")
-                sys.modules.pop(name)
+                del sys.modules[name]
                 if parent in sys.modules and hasattr(sys.modules[parent], attribute):
                     delattr(sys.modules[parent], attribute)
-        self._before = None
+        self._before = self._loaded = None
         gc.collect()

@@ -10,7 +10,7 @@ import ecdsa
 from ecdsa.ellipticcurve import PointJacobi
 
 from mulligan.core import p256_comb as comb
-from mulligan.core.p256_curve import N, P
+from mulligan.core.p256_curve import N, P, scaled
 from mulligan_host.errors import HostError
 
 _G: PointJacobi = ecdsa.NIST256p.generator
@@ -35,7 +35,7 @@ def hint(public_key: bytes, digest: bytes, signature: bytes, width: int) -> byte
     inverse = pow(s, -1, N)
     g = _terms(_G, e * inverse % N, width)
     q = _terms(_point(public_key), r * inverse % N, width)
-    slopes = [inverse]
+    slopes: list[int] = []
     x, y = 0, 0
     for column, (first, second) in enumerate(zip(g, q, strict=True)):
         if column == 0:
@@ -50,7 +50,7 @@ def hint(public_key: bytes, digest: bytes, signature: bytes, width: int) -> byte
         slope = _slope(second[1] - y, second[0] - x)
         slopes.append(slope)
         x, y = _third(slope, x, y, second[0])
-    return b"".join(value.to_bytes(32, "big") for value in slopes)
+    return inverse.to_bytes(32, "big") + b"".join(((value << 260) % P).to_bytes(32, "big") for value in slopes)
 
 
 def _point(public_key: bytes) -> PointJacobi:
@@ -67,14 +67,14 @@ def _entries(point: PointJacobi, width: int) -> Iterator[bytes]:
         for i in range(width - 1):
             scalar += (1 if j >> i & 1 else -1) << spacing * i
         entry = point * (scalar % N)
-        yield entry.x().to_bytes(32, "big") + entry.y().to_bytes(32, "big")
+        yield scaled(entry.x(), entry.y())
 
 
 def _terms(point: PointJacobi, scalar: int, width: int) -> list[tuple[int, int]]:
     """Return what a comb adds for ``scalar``, the first addend first."""
     spacing = comb.spacing(width)
     terms = []
-    for j in reversed(comb.entries(scalar, width)):
+    for j in comb.entries(scalar, width):
         index = j if j >= 0 else ~j
         multiple = sum((1 if index >> i & 1 or i == width - 1 else -1) << spacing * i for i in range(width))
         term = point * ((multiple if j >= 0 else -multiple) % N)

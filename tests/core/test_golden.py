@@ -54,10 +54,6 @@ def test_root():
     assert root.accept(root.Root(1, *found[1:]), signed, p256.verify) == found
 
 
-def test_comb_table():
-    assert p256.Key(golden.PUBLIC_KEY, golden.COMB_TABLE).seal() == sha256(golden.PUBLIC_KEY + golden.COMB_TABLE).digest()
-
-
 def test_journal_record():
     record = bytearray(golden.RECORD) + b"\xff" * (state.RECORD - len(golden.RECORD))
     number, found = state.decode(record)

@@ -1,16 +1,17 @@
 from hashlib import sha256
 
 from common import raises
-from mulligan.core import base64url, jws, p256, p256_curve
+from core import shamir
+from mulligan.core import base64url, jws
 from mulligan.core.errors import FormatError, MulliganError, SignatureError
 from mulligan.core.limits import MAX_TOKEN
 
-N = p256.N
+N = shamir.N
 PRIVATE = 0x1234567890ABCDEF1234567890ABCDEF
 
 
 def _point(k):
-    return p256_curve.affine(p256_curve.joint(k, 0, *p256_curve.G))
+    return shamir.multiple(k)
 
 
 PUBLIC = b"".join([c.to_bytes(32, "big") for c in _point(PRIVATE)])
@@ -20,7 +21,7 @@ def sign(signed):
     e = int.from_bytes(sha256(signed).digest(), "big")
     k = 987654321
     r = _point(k)[0] % N
-    s = p256_curve.inverse(k, N) * (e + r * PRIVATE) % N
+    s = shamir.inverse(k, N) * (e + r * PRIVATE) % N
     return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 

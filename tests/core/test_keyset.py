@@ -1,10 +1,11 @@
 from common import raises
-from mulligan.core import keyset, p256_curve
+from core import shamir
+from mulligan.core import keyset
 from mulligan.core.errors import FormatError
 
 
 def public(k):
-    return b"".join([c.to_bytes(32, "big") for c in p256_curve.affine(p256_curve.joint(k, 0, *p256_curve.G))])
+    return shamir.raw(*shamir.multiple(k))
 
 
 KEYS = [public(k) for k in (1, 2, 3)]

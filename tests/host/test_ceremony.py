@@ -194,6 +194,23 @@ def test_export_of_a_private_key_is_its_public_half(here: Path) -> None:
     assert Path("a.pem").read_bytes() == Path("alice.pub.pem").read_bytes()
 
 
+def test_nothing_is_written_over(here: Path) -> None:
+    """Least of all a private key, by its own public half."""
+    run("table", "alice.pub.pem", "-o", "a.table")
+    for arguments in (
+        ("export", "alice.pem", "-o", "alice.pem"),
+        ("export", "bob.pem", "-o", "alice.pem"),
+        ("export", "1.root", "-o", "1.root"),
+        ("table", "alice.pub.pem", "-o", "a.table"),
+        ("rotate", "1.root", "--key", "alice.pem", "-o", "1.root"),
+        ("rotate", "1.root", "-o", "alice.pem"),
+        ("revoke", "1.root", kid("carol"), "-o", "alice.pem"),
+        ("root", "--root", "alice.pub.pem", "-o", "1.root"),
+        ("new", "alice.pem"),
+    ):
+        assert "is there already" in fails(*arguments)
+
+
 ROTATE = ("rotate", "1.root", "-o", "2.root")
 
 

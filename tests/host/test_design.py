@@ -1,7 +1,8 @@
-"""docs/DESIGN.md says what the code does, and what README.md promises has the test that it names."""
+"""docs/DESIGN.md says what the code does; what README.md and docs/SECURITY.md promise has the test that they name."""
 
 import ast
 import itertools
+import json
 import re
 import shlex
 import subprocess
@@ -14,6 +15,7 @@ import bsdiff4
 import pytest
 
 from common import rules
+from host.commands import mulligan
 from host.conftest import MakeRig
 from host.documents import ROOT, tables
 from host.rig import image
@@ -25,6 +27,7 @@ from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
 
 DESIGN = ROOT / "docs" / "DESIGN.md"
+SECURITY = ROOT / "docs" / "SECURITY.md"
 TABLES = tables(DESIGN)
 _CAUSES = {"hard": bootchooser.HARD, "watchdog": bootchooser.WATCHDOG}
 
@@ -168,6 +171,43 @@ def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     made.append(len(bsdiff4.diff(base, new)))
     stated = [int(row["bytes of patch"]) for row in TABLES["Chunks: sizes"]]
     assert made == pytest.approx(stated, rel=0.03)  # another zlib deflates a little differently
+
+
+def test_every_attack_has_a_test_and_every_test_of_an_attack_its_row() -> None:
+    """The attacks that must be defended against are there; no row is without a test; no attack is tested in secret."""
+    text = SECURITY.read_text(encoding="utf-8")
+    rows = tables(SECURITY)["Threats: attacks"]
+    assert {
+        "arbitrary software", "rollback", "replay", "freeze", "mix-and-match", "partial bundle", "endless data", "slow retrieval",
+        "wrong board", "wrong plane", "wrong base", "extra data", "TOCTOU between verify and use", "mirror or redirect",
+        "fast-forward", "key compromise", "stripped signature", "algorithm confusion",
+    } <= {row["attack"] for row in rows}  # fmt: skip
+    for row in rows:
+        assert row["defence"], row
+        assert re.fullmatch(r"`\w+/test_\w+\.py::test_\w+`(, `\w+/test_\w+\.py::test_\w+`)*", row["test"]), row
+    for file in ("test_attacks.py", "test_tls.py"):
+        tree = ast.parse((ROOT / "tests" / "host" / file).read_text(encoding="utf-8"))
+        tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
+        assert len(tests) > 10
+        assert [name for name in tests if f"`host/{file}::{name}`" not in text] == []
+    for row in tables(SECURITY)["Threats: undefended"]:
+        assert row["why"], row
+
+
+def test_the_ceremony_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands that docs/SECURITY.md prints, one after the other, as it prints them."""
+    monkeypatch.chdir(tmp_path)
+    commands = re.findall(r"^    (mulligan .+)$", SECURITY.read_text(encoding="utf-8").split("## A ceremony")[1], re.MULTILINE)
+    assert len(commands) >= 15
+    for command in commands:
+        if "$KID" in command:
+            command = command.replace("$KID", json.loads(mulligan("keys", "show", "release.pub.pem", "--json").stdout)[0]["kid"])
+        done = mulligan(*shlex.split(command)[1:])
+        assert (done.returncode, done.stderr) == (0, ""), command
+        if command.startswith("mulligan keys show 2.root"):
+            assert "complete true" in done.stdout
+    final = json.loads(mulligan("keys", "show", "3.root", "--before", "2.root", "--json").stdout)[0]
+    assert (final["complete"], final["ceiling"], [key["roles"] for key in final["keys"]].count(["release"])) == (True, 41, 1)
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *sorted(p.name for p in (ROOT / "docs").rglob("*.md"))])

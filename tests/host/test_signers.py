@@ -130,8 +130,7 @@ def at_a_terminal(typed: list[bytes], *arguments: str) -> tuple[int, str]:
         while data := os.read(terminal, 4096):
             shown += data
             if data.rstrip(b" ").endswith(b":") and typed:
-                time.sleep(0.05)  # the prompt stands; the echo is off just before it, or just after
-                os.write(terminal, typed.pop(0) + b"\n")
+                os.write(terminal, typed.pop(0) + b"\n")  # the echo is off before the prompt stands
     os.close(terminal)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown.decode()
 
@@ -281,7 +280,9 @@ def test_a_token_signs_a_release(here: Path, token: str) -> None:
     assert mulligan("release", "verify", "--dir", "rel", "--key", "hsm.pub.pem").returncode == 0
     Path("pin").write_text(PIN + "\n")
     Path("pin").chmod(0o600)
-    assert mulligan(*SIGN, uri(token, more=f"&pin-source=file:{here}/pin")).returncode == 0
+    for source in (f"file:{here}/pin", f"file://{here}/pin", f"{here}/pin"):
+        assert mulligan(*SIGN, uri(token, more=f"&pin-source={source}")).returncode == 0
+    assert "an absolute path" in fails(*SIGN, uri(token, more="&pin-source=%7Ccat%20pin"))
     Path("pin").chmod(0o644)
     assert "chmod 600" in fails(*SIGN, uri(token, more=f"&pin-source={here}/pin"))
 

@@ -5,9 +5,9 @@ signature. A hint is never trusted: what it says is checked by multiplication, a
 that fails.
 """
 
-from . import p256_comb
 from .errors import FormatError, MulliganError, SignatureError
-from .p256_curve import N, P, integer, inverse, joint, on_curve
+from .p256_curve import N, P, inverse, on_curve
+from .p256_sum import joint
 
 
 def verify(public_key, digest, signature):
@@ -32,8 +32,8 @@ def public_point(key):
         key = key[1:]
     if len(key) != 64:
         return None
-    x = integer(key[:32])
-    y = integer(key[32:])
+    x = int.from_bytes(key[:32], "big")
+    y = int.from_bytes(key[32:], "big")
     return (x, y) if on_curve(x, y) else None
 
 
@@ -55,9 +55,13 @@ class Key:
         self._hint = hint
         self._table = None
         if table is not None:
-            self._table = p256_comb.Table(table)
+            from .p256_comb import Table
+
+            self._table = Table(table)
             if seal is None:
-                self._table.check(self._point[0], self._point[1])
+                from .p256_check import check
+
+                check(self._table, self._point[0], self._point[1])
             elif seal != self.seal():
                 raise FormatError("comb table: not the one that was checked and sealed")
 
@@ -72,30 +76,26 @@ class Key:
         digest, signature = bytes(digest), bytes(signature)
         if len(digest) != 32 or len(signature) != 64:
             return False
-        r = integer(signature[:32])
-        s = integer(signature[32:])
+        r = int.from_bytes(signature[:32], "big")
+        s = int.from_bytes(signature[32:], "big")
         if not (0 < r < N and 0 < s < N):
             return False
         hint = self._hint if hint is None else hint
         hint = bytes(hint) if _is_bytes(hint) else b""
-        w = integer(hint[:32])
+        w = int.from_bytes(hint[:32], "big")
         if w * s % N != 1:
             w = inverse(s, N)
-        u = integer(digest) * w % N
+        u = int.from_bytes(digest, "big") * w % N
         v = r * w % N
+        # x mod n must be r; two x below p may give it.
+        candidates = (r, r + N) if r + N < P else (r,)
         if self._table is None:
-            x, _, z = joint(u, v, self._point[0], self._point[1])
-        else:
-            if len(hint) == p256_comb.hint_size(self._table.width):
-                x = self._table.hinted_x(u, v, memoryview(hint)[32:])
-                if x is not None:
-                    return x % N == r
-            x, _, z = self._table.sum(u, v)
-        if not z:
-            return False
-        # x/z² mod p must be r mod n: compare without inverting, for both residues below p.
-        zz = z * z % P
-        return x == r * zz % P or (r + N < P and x == (r + N) * zz % P)
+            return joint(u, v, self._point[0], self._point[1]).has_x(candidates)
+        if len(hint) == self._table.hint_size:
+            found = self._table.hinted_has_x(u, v, hint, candidates)
+            if found is not None:
+                return found
+        return self._table.sum(u, v).has_x(candidates)
 
 
 def signature_from_der(der):

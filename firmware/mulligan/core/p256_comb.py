@@ -14,15 +14,31 @@ import struct
 from hashlib import sha256
 
 from .errors import FormatError
-from .p256_curve import INFINITY, G, N, P, add, affine, double, integer, on_curve
+from .p256_curve import N, P
+from .p256_field import registers, run
+from .p256_sum import LOAD, NEGATE, Sum
 
 MAGIC = b"MCMB"
 VERSION = 1
 HEADER = "<4sBBH"  # magic, version, width, reserved
 HEADER_SIZE = 8
-POINT = 64  # bytes of an entry: x‖y, big-endian
+POINT = 64  # bytes of a point: see p256_curve.scaled()
 MIN_WIDTH = 2
-MAX_WIDTH = 10
+MAX_WIDTH = 8  # a digit fits into a byte
+
+LOAD_POINT = LOAD + b"."
+LOAD_NEGATIVE = LOAD + NEGATE + b"."
+TAKE = b"x=u+o y=v+o ."
+# (x, y) becomes (x, y) + (u, v); input 0 is the slope l = (v - y) / (u - x), which any number would pass for if u were x.
+ADD_BY_SLOPE = b"l=in0 e!u-x e=l*e d=v-y e?e-d w=l*l w=w-x w=w-u e=x-w e=l*e y=e-y x=w+o ."
+# (x, y) becomes ((x, y) + (u, v)) + (x, y). Input 1 is the sum m of both slopes, which is 2·y / (x - w), where w is the x
+# coordinate between. Its y coordinate is not needed (Eisenträger, Lauter and Montgomery, 2003).
+TWICE_AND_ADD = (
+    b"l=in0 e!u-x e=l*e d=v-y e?e-d w=l*l w=w-x w=w-u "
+    b"m=in1 e=x-w e=m*e e?e-y1m=m-l "
+    b"u=m*m u=u-x u=u-w e=x-u e=m*e y=e-y x=u+o ."
+)
+IS_X = b"a=in0 a=a*k a?a-x ."
 
 
 def spacing(width):
@@ -41,19 +57,18 @@ def hint_size(width):
 
 
 def entries(scalar, width):
-    """For each column of a scalar below 2**256, the lowest first: j to add entry j, or ~j to subtract it."""
+    """For each column of a scalar below 2**256, the highest first: j to add point j of a comb, or ~j to subtract it."""
     d = spacing(width)
-    size = d + 7 >> 3
     # An odd k is the sum of ±2**i with a plus where bit i of (k + 2**(w*d) - 1) / 2 is set. Of an even one n - k is taken.
     even = not scalar & 1
     scalar = (N - scalar if even else scalar) + (1 << width * d) - 1 >> 1
-    columns = [-1 << width - 1] * d  # without its top bit a column is the negative of another, all signs turned
+    # A byte for each bit and then for each column, so that one addition takes a whole row; 48 is ASCII's 0.
+    bits = bin(scalar | 1 << width * d)[3:].encode()
+    columns = -48 * ((1 << width) - 1) * int.from_bytes(b"\1" * d, "big")
     for i in range(width):
-        row = (scalar >> i * d & (1 << d) - 1).to_bytes(size, "little")
-        for c in range(d):
-            if row[c >> 3] >> (c & 7) & 1:
-                columns[c] += 1 << i
-    return [~j for j in columns] if even else columns
+        columns += int.from_bytes(bits[i * d : (i + 1) * d], "big") << width - 1 - i
+    half = 1 << width - 1
+    return [(~(c - half) if even else c - half) for c in columns.to_bytes(d, "big")]
 
 
 class Table:
@@ -63,120 +78,77 @@ class Table:
     """
 
     def __init__(self, source):
-        self._source = source
-        self._readinto = getattr(source, "readinto", None)
-        self._buffer = bytearray(POINT)
-        if self._readinto is None and (not isinstance(source, (bytes, bytearray, memoryview)) or len(source) < HEADER_SIZE):
+        readinto = getattr(source, "readinto", None)
+        self._source = None if readinto else source
+        self._readinto = readinto
+        self._point = bytearray(POINT)
+        if readinto is None and (not isinstance(source, (bytes, bytearray, memoryview)) or len(source) < HEADER_SIZE):
             raise FormatError("comb table: truncated, or not bytes at all")
-        magic, version, self.width, _ = struct.unpack(HEADER, self._read(0, HEADER_SIZE))
+        header = source
+        if readinto:
+            header = self._point
+            readinto(0, header)
+        magic, version, self.width, _ = struct.unpack_from(HEADER, header, 0)
         if magic != MAGIC or version != VERSION or not MIN_WIDTH <= self.width <= MAX_WIDTH:
             raise FormatError("comb table: none here, or of another version")
-        if self._readinto is None and len(source) != table_size(self.width):
+        if readinto is None and len(source) != table_size(self.width):
             raise FormatError("comb table: not as long as its width asks for")
-
-    def check(self, x, y):
-        """Raises: FormatError if a single entry is not the sum that it stands for, for the key (x, y)."""
-        self._check_comb(0, G[0], G[1])
-        self._check_comb(1 << self.width - 1, x, y)
+        self.hint_size = hint_size(self.width)
 
     def seal(self, x, y):
         """The SHA-256 of the key (x, y) and its table, read in pieces."""
         hasher = sha256(x.to_bytes(32, "big") + y.to_bytes(32, "big"))
-        hasher.update(self._read(0, HEADER_SIZE))
-        for at in range(HEADER_SIZE, table_size(self.width), POINT):
-            hasher.update(self._read(at, POINT))
+        size = table_size(self.width)
+        if self._source is not None:
+            hasher.update(self._source)
+            return hasher.digest()
+        for at in range(0, size, POINT):
+            piece = memoryview(self._point)[: min(POINT, size - at)]
+            self._readinto(at, piece)
+            hasher.update(piece)
         return hasher.digest()
 
     def sum(self, u, v):
-        """u·G + v·Q in Jacobian coordinates."""
+        """The Sum u·G + v·Q."""
         half = 1 << self.width - 1
-        g = entries(u, self.width)
-        q = entries(v, self.width)
-        total = INFINITY
-        for c in range(len(g) - 1, -1, -1):
-            if total[2]:
-                total = double(total)
-            x, y = self._point(0, g[c])
-            total = add(total, x, y)
-            x, y = self._point(half, q[c])
-            total = add(total, x, y)
+        total = Sum()
+        for g, q in zip(entries(u, self.width), entries(v, self.width)):
+            total.double()
+            for first, j in ((0, g), (half, q)):
+                points, at = self.at(first + (j if j >= 0 else ~j))
+                total.add(points, at, j < 0)
         return total
 
-    def hinted_x(self, u, v, slopes):
-        """The x coordinate of u·G + v·Q by its slopes, or None if one of them is false or the sum needs a doubling.
+    def hinted_has_x(self, u, v, hint, candidates):
+        """Whether the affine x coordinate of u·G + v·Q is one of ``candidates``, by the slopes in a whole ``hint``.
 
-        A column takes 8 multiplications. The y coordinates only ever stand in sums, so they are not reduced.
+        None if a slope is false, or if a sum is a doubling or a cancellation, which has none.
         """
+        words = registers(P)
         half = 1 << self.width - 1
-        g = entries(u, self.width)
-        q = entries(v, self.width)
-        c = len(g) - 1
-        x, y = self._point(0, g[c])
-        x2, y2 = self._point(half, q[c])
-        at = 0
-        while True:
-            # (x, y) + (x2, y2). With equal x any slope would pass.
-            slope = integer(slopes[at : at + 32])
-            if x == x2 or (slope * (x2 - x) - y2 + y) % P:
+        at = 32
+        for g, q in zip(entries(u, self.width), entries(v, self.width)):
+            self._load(words, 0, g)
+            if at == 32:
+                run(words, TAKE, 0, b"")
+            elif run(words, TWICE_AND_ADD, at, hint):
+                at += 64
+            else:
                 return None
-            x3 = (slope * slope - x - x2) % P
-            if not c:
-                return x3
-            y = slope * (x - x3) - y
-            x = x3
-            c -= 1
-            # 2·(x, y) + (x2, y2) as ((x, y) + (x2, y2)) + (x, y): the point between needs no y.
-            x2, y2 = self._point(0, g[c])
-            slope = integer(slopes[at + 32 : at + 64])
-            if x == x2 or (slope * (x2 - x) - y2 + y) % P:
+            self._load(words, half, q)
+            if not run(words, ADD_BY_SLOPE, at, hint):
                 return None
-            x3 = (slope * slope - x - x2) % P
-            both = integer(slopes[at + 64 : at + 96])  # the sum of this slope and the next
-            if (both * (x - x3) - 2 * y) % P:
-                return None
-            slope = both - slope
-            x2 = (slope * slope - x - x3) % P
-            y = slope * (x - x2) - y
-            x = x2
-            x2, y2 = self._point(half, q[c])
-            at += 96
+            at += 32
+        return any(run(words, IS_X, 0, x.to_bytes(32, "big")) for x in candidates)
 
-    def _point(self, base, j):
-        """Entry j of the comb that begins with entry ``base``, or the negative of entry ~j."""
-        data = self._read(HEADER_SIZE + POINT * (base + (j if j >= 0 else ~j)), POINT)
-        y = integer(data[32:])
-        return integer(data[:32]), y if j >= 0 else P - y
+    def at(self, j):
+        """(buffer, offset) of point j of the table, until the next one is read."""
+        at = HEADER_SIZE + POINT * j
+        if self._readinto:
+            self._readinto(at, self._point)
+            return self._point, 0
+        return self._source, at
 
-    def _read(self, at, size):
-        if self._readinto is None:
-            return self._source[at : at + size]
-        view = memoryview(self._buffer)[:size]
-        self._readinto(at, view)
-        return view
-
-    def _check_comb(self, base, x, y):
-        total = x, y, 1
-        doubled = []  # 2·B[i] for i < w-1
-        for _ in range(self.width - 1):
-            total = double(total)
-            doubled.append(affine(total))
-            for _ in range(spacing(self.width) - 1):
-                total = double(total)
-        # Twice entry 0 is 2·B[w-1] less all of them, and no other point has the same double: the order is odd.
-        total = double(total)
-        x, y = self._point(base, 0)
-        sound = on_curve(x, y)
-        for x2, y2 in doubled + [(x, y), (x, y)]:
-            total = add(total, x2, P - y2)
-        sound = sound and not total[2]
-        # Entry j is entry j less its lowest bit i, plus 2·B[i]: it is on the curve, and with its sign turned on the line through
-        # those two, which meets the curve in just one further point.
-        for j in range(1, 1 << self.width - 1):
-            i = 0
-            while not j >> i & 1:
-                i += 1
-            x1, y1 = self._point(base, j & j - 1)
-            x2, y2 = doubled[i]
-            x, y = self._point(base, j)
-            if not sound or x1 == x2 or x in (x1, x2) or ((y2 - y1) * (x - x1) + (y + y1) * (x2 - x1)) % P or not on_curve(x, y):
-                raise FormatError("comb table: entry {} is not the sum that it stands for".format(base + j))
+    def _load(self, words, first, j):
+        points, at = self.at(first + (j if j >= 0 else ~j))
+        run(words, LOAD_POINT if j >= 0 else LOAD_NEGATIVE, at, points)

@@ -16,7 +16,9 @@ from mulligan_host.cli.secret import ask
 from mulligan_host.errors import HostError
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
-_OUT = click.option("-o", "--out", required=True, type=_FILE, help="The file to write.")
+_OUT = click.option(
+    "-o", "--out", required=True, type=_FILE, help="The file to write: a new one, so that no key is written over."
+)
 _BEFORE = click.option("--before", type=_FILE, help="The root before it: its signatures are counted too.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 
@@ -65,7 +67,7 @@ def show(paths: tuple[Path, ...], of: Path | None, before: Path | None, as_json:
 def table(public: Path, width: int, out: Path) -> None:
     """Make the table that lets a device verify signatures by the PUBLIC key several times as fast."""
     made = combs.table(signing.load_public(public), width)
-    files.write(out, made)
+    files.write(out, made, replace=False)
     click.echo(f"{out}  {len(made)} bytes, width {width}")
 
 
@@ -81,11 +83,11 @@ def export(what: str, size: int, out: Path) -> None:
     """
     if not is_path(what) or not files.read(Path(what)).startswith(roots.MAGIC):
         signer = signers.open_signer(what, ask)
-        files.write(out, signing.public_pem(signer.public))
+        files.write(out, signing.public_pem(signer.public), replace=False)
         click.echo(f"{out}  public key of {signer.name}, kid {signer.kid}")
         return
     signed = ceremony.load(Path(what))
-    files.write(out, ceremony.partition(signed, size))
+    files.write(out, ceremony.partition(signed, size), replace=False)
     click.echo(f"{out}  {size} bytes: keys partition with root {signed.root.number}")
 
 
@@ -176,18 +178,20 @@ def sign(path: Path, before: Path | None, copies: tuple[Path, ...], signing: tup
     """Add signatures to ROOT: of keys that are here, and those that copies of it have got elsewhere."""
     earlier = ceremony.load(before) if before else None
     merged = ceremony.merge(ceremony.load(path), [ceremony.load(copy) for copy in copies])
-    _finish(merged, earlier, signing, path)
+    _finish(merged, earlier, signing, path, replace=True)
 
 
 def _public(paths: dict[str, tuple[Path, ...]]) -> dict[str, list[bytes]]:
     return {role: [signing.load_public(path) for path in given] for role, given in paths.items()}
 
 
-def _finish(proposed: roots.Signed, before: roots.Signed | None, keys: tuple[str, ...], out: Path) -> None:
+def _finish(
+    proposed: roots.Signed, before: roots.Signed | None, keys: tuple[str, ...], out: Path, *, replace: bool = False
+) -> None:
     """Sign, write and say what is still missing."""
     signed = ceremony.sign(proposed, before, [signers.open_signer(key, ask) for key in keys])
     quorums = ceremony.quorums(signed, before)
-    files.write(out, ceremony.packed(signed))
+    files.write(out, ceremony.packed(signed), replace=replace)
     click.echo(f"{out}  root {signed.root.number}")
     for quorum in quorums:
         click.echo(f"  {quorum}")
