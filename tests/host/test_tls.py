@@ -1,10 +1,14 @@
 """TLS between the agent and a server, on both real ports: whom a board talks to, whom it doesn't, and what it says then."""
 
+import socket
+import socketserver
 import ssl
 import subprocess
+import threading
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +17,21 @@ from host.rig import Rig, facts, image
 from mulligan_host.authority import Authority, Identity
 from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
+from mulligan_host.server import Fault
+from mulligan_host.virtual.board import BoardError
 
+QUICK = b"""
+import machine
+machine.WDT(timeout=30000)
+import mulligan
+from mulligan.port import http
+class Quick(http.Client):
+    def __init__(self, *wired):
+        super().__init__(*wired, 0.15)
+http.Client = Quick
+mulligan.boot()
+"""
+"""A boot.py whose HTTP client waits a moment, not ten."""
 UNSET = b"""
 import machine
 machine.WDT(timeout=30000)
@@ -81,6 +99,10 @@ def refused(rig: Rig, shown: Identity | None, code: int, *said: str) -> str:
         assert rig.web.requests == []
     finally:
         rig.web.identity = good
+        talks(rig)
+        with suppress(BoardError):  # nothing that it said of this one is left for the next
+            while True:
+                rig.board.wait("", timeout=0)
     assert found["code"] == str(code), found
     assert rig.operations() == before
     return found["reason"]
@@ -166,14 +188,61 @@ def test_a_certificate_that_the_server_does_not_know(board: Rig, authority: Auth
     refused(board, asking(authority.server(), stranger), 61, "wants a certificate that it knows")
 
 
-def test_an_update_over_mutual_tls(board: Rig, authority: Authority) -> None:
-    """The last one on this board: with its certificate it is served, and installs."""
+def test_an_update_over_mutual_tls(board: Rig, authority: Authority, stranger: Authority) -> None:
+    """The last one on this board: after many a refusal, and over a link that drops, it has the memory to install."""
+    board.web.identity = stranger.server()
+    for _ in range(20):
+        board.wait("waiting")
     board.web.identity = asking(authority.server(), authority)
     talks(board)
+    drops = [Fault(drop_after=2500)]
+    board.web.faults = lambda request: drops.pop() if drops and "/artifacts/" in request.path and not request.range else None
     board.directory.sign("1.1.0", board.signer)
     assert board.wait("confirmed")["version"] == "1.1.0"
+    assert not drops
     board.now("1.1.0")
     assert board.board.partition("model_1").startswith(image("1.1.0"))
+
+
+class Silent(socketserver.ThreadingTCPServer):
+    """Takes every connection and the client's first words, and answers with ``drip``, a byte at a time, or with nothing."""
+
+    daemon_threads = True
+    address_family = socket.getaddrinfo("localhost", 0, type=socket.SOCK_STREAM)[0][0]
+    drip = b""
+
+    def __init__(self) -> None:
+        super().__init__(("localhost", 0), SilentHandler)
+
+
+class SilentHandler(socketserver.BaseRequestHandler):
+    server: Silent
+
+    def handle(self) -> None:
+        with suppress(OSError):
+            self.request.recv(4096)
+            for byte in self.server.drip:
+                self.request.sendall(bytes([byte]))
+                time.sleep(0.02)
+            time.sleep(5)
+
+
+def test_a_handshake_that_never_ends(
+    mp: MicroPython, micropythons: list[MicroPython], tmp_path: Path, authority: Authority
+) -> None:
+    """It has the same deadline as all else; the app goes on."""
+    with Silent() as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        url = f"https://localhost:{server.server_address[1]}/"
+        with Rig(tmp_path / "rig", micropythons, url=url, ca=authority.der, extra={"boot.py": QUICK}, bits=mp.bits) as rig:
+            rig.on()
+            for drip in (b"", b"\x16\x03\x03\x40\x00" + b"\x02" * 200):
+                server.drip = drip
+                with rig.unchanged():
+                    for _ in range(3):
+                        found = rig.wait("waiting")
+                        assert (found["code"], "too slow" in found["reason"]) == ("60", True), found
+        server.shutdown()
 
 
 CONTEXT = """
