@@ -449,6 +449,9 @@ def test_no_private_key_in_any_output_or_file(here: Path, micropythons: list[obj
             done = mulligan(*use(key), MULLIGAN_DEBUG="1")
             said += (done.stdout + done.stderr).encode()
     said += mulligan("keys", "new", "k.pem").stderr.encode()
+    board = mulligan("board", "virtual", "board.bin", "--key", "k.pub.pem", "--until", "^mulligan: boot")
+    assert board.returncode == 0, board.stderr
+    assert keys.load_public(Path("k.pub.pem")) in Path("board.bin").read_bytes()
     assert b"k.pem" in said
     for path in here.rglob("*"):
         if path.is_file() and path.resolve() not in hidden:
