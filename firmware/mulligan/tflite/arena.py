@@ -1,7 +1,8 @@
 """Plans the arena: where each activation lies, memory being used again as soon as its last reader has run."""
 
 from ..core.model_errors import ModelError, Unsupported
-from .graph import INT8, type_name
+from . import states
+from .graph import FLOAT32, INT8, UINT8, type_name
 
 #: Largest arena that is planned, in bytes.
 MAX_ARENA = 512 * 1024
@@ -66,17 +67,26 @@ def _aligned(n):
     return (n + _ALIGN - 1) & -_ALIGN
 
 
+RESHAPE = 22
+#: Operators that take a constant where they take an activation: ADD, CONCATENATION, MUL, SUB. It is read into the arena first.
+_MIXED = 0, 2, 18, 41
+
+
 class Planner:
     """Follows the activations of a graph through its operators, in order. ``blocks``: tensor index -> index of its block.
 
+    ``states``: a `states.States`, or None if there are none; ``states_at``: where their block lies, after `finish`.
+
     Raises throughout: ModelError (an op reads what no op before it wrote, or writes a constant, an input, or what is written
-    already), Unsupported (an activation that isn't int8, an arena above `MAX_ARENA`).
+    already), Unsupported (an activation that isn't int8, or uint8 or float32 for QUANTIZE; an arena above `MAX_ARENA`).
     """
 
     def __init__(self, graph):
         self._graph = graph
         self._step = 0
         self._lives = []
+        self._block = None  # index of the states' one
+        self.states = self.states_at = None
         self.blocks = {}
         for i in graph.inputs:
             self._born(i)
@@ -85,10 +95,15 @@ class Planner:
         tensor = self._graph.tensor(index)
         if tensor.data or index in self.blocks:
             raise ModelError("tensor %d is written twice, or is a constant" % index)
-        if tensor.type != INT8:
+        if tensor.type not in (INT8, UINT8, FLOAT32):
             raise Unsupported("tensor %d is %s: activations must be INT8" % (index, type_name(tensor.type)))
+        if tensor.variable:
+            raise Unsupported("tensor %d is a variable, and written by an operator" % index)
+        self._room(index, tensor.elements * (4 if tensor.type == FLOAT32 else 1))
+
+    def _room(self, index, size):
         self.blocks[index] = len(self._lives)
-        self._lives.append((self._step, self._step, tensor.elements, None, 0))
+        self._lives.append((self._step, self._step, size, None, 0))
 
     def _keep(self, index):
         block = self.blocks[index]
@@ -96,15 +111,38 @@ class Planner:
         self._lives[block] = first, self._step, size, source, how
 
     def follow(self, op):
-        """The next operator reads and writes."""
+        """The next operator reads and writes. Returns the constants (`Tensor`) that are to be read into the arena before."""
         self._step += 1
-        for i in op.inputs:
+        constants = []
+        if states.concerns(op):
+            self._remember(op)
+        for i in op.inputs[:1] if op.code == RESHAPE else op.inputs:
             if i in self.blocks:
                 self._keep(i)
-            elif i >= 0 and not self._graph.tensor(i).data:
-                raise ModelError("operator %d reads tensor %d, which nothing wrote" % (self._step - 1, i))
-        for i in op.outputs:
-            self._born(i)
+            elif i >= 0:
+                tensor = self._graph.tensor(i)
+                if not tensor.data:
+                    raise ModelError("operator %d reads tensor %d, which nothing wrote" % (self._step - 1, i))
+                if op.code in _MIXED and tensor.type == INT8:
+                    if tensor.bytes != tensor.elements:
+                        raise ModelError("tensor %d: %d bytes for %d elements" % (i, tensor.bytes, tensor.elements))
+                    self._room(i, tensor.elements)
+                    constants.append(tensor)
+        if op.code != states.VAR_HANDLE:
+            for i in op.outputs:
+                self._born(i)
+        return constants
+
+    def _remember(self, op):
+        if self.states is None:
+            self.states = states.States(self._graph)
+            self._block = len(self._lives)
+            self._lives.append((0, 0, 0, None, 0))
+        self.states.follow(op)
+        for i in self.states.offset:
+            if self.blocks.get(i, self._block) != self._block:
+                raise ModelError("tensor %d is a state, and something else" % i)
+            self.blocks[i] = self._block
 
     def lay(self, op, over):
         """The one output of the operator that was followed last may lie over its input: ``over`` is (position, how)."""
@@ -123,7 +161,15 @@ class Planner:
             if i not in self.blocks:
                 raise ModelError("no operator writes output tensor %d" % i)
             self._keep(i)
+            if self.states and i in self.states.offset:
+                raise Unsupported("output tensor %d is a state" % i)
+        at = {}
+        if self.states:
+            at = self.states.offset
+            self._lives[self._block] = 0, self._step, self.states.size, None, 0
         offsets, total = place(self._lives)
+        if self.states:
+            self.states_at = offsets[self._block]
         if total > MAX_ARENA:
             raise Unsupported("an arena of %d bytes: at most %d" % (total, MAX_ARENA))
-        return {i: offsets[b] for i, b in self.blocks.items()}, total
+        return {i: offsets[b] + at.get(i, 0) for i, b in self.blocks.items()}, total

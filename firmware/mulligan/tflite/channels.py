@@ -50,8 +50,9 @@ def fold(rt, p, weights, bias, count, last, zero):
     """
     kernels = rt.kernel("int8")
     q = array("i", (p[0], weights.elements // count, count if last else 0, zero))
-    for at in range(0, weights.elements, READ):
-        kernels.sums(p, rt.weights(weights.data + at, min(READ, weights.elements - at)), at, q)
-    for at in range(0, 4 * count, READ):
-        n = min(READ, 4 * count - at)
+    most = min(READ, rt.chunk) & -4
+    for at in range(0, weights.elements, most):
+        kernels.sums(p, rt.weights(weights.data + at, min(most, weights.elements - at)), at, q)
+    for at in range(0, 4 * count, most):
+        n = min(most, 4 * count - at)
         kernels.fold(p, rt.weights(bias.data + at, n) if bias else bytes(n), at, q)

@@ -33,13 +33,13 @@ def requantise(x, q, shift):
     return round_shift(high_mul(x, q), -shift)
 
 
-def exp(a):
-    """exp_on_negative_values of a Q5.26 number, in Q0.31."""
+def exp(a, bits=5):
+    """exp_on_negative_values of a number with ``bits`` (5 at most) bits before the point and 31 in all, in Q0.31."""
     if a == 0:
         return _MAX
-    quarter = 1 << 24
+    quarter = 1 << 29 - bits
     rest = (a & quarter - 1) - quarter
-    x = (rest << 5) + (1 << 28)
+    x = (rest << bits) + (1 << 28)
     x2 = high_mul(x, x)
     t = round_shift(high_mul(round_shift(high_mul(x2, x2), 2) + high_mul(x2, x), 715827883) + x2, 1)
     r = 1895147668 + high_mul(1895147668, x + t)
@@ -54,8 +54,13 @@ def exp(a):
 
 def reciprocal(a):
     """one_over_one_plus_x_for_x_in_0_1: 1 / (1 + a), a and the result in Q0.31."""
+    return min(_MAX, newton(a) << 1)
+
+
+def newton(a):
+    """2 / (1 + a), a in Q0.31 and the result in Q2.29, by Newton's method."""
     half = (a >> 1) + 0x40000000
     x = 1515870810 + high_mul(half, -1010580540)
     for _ in range(3):
         x += high_mul(x, (1 << 29) - high_mul(half, x)) << 2
-    return min(_MAX, x << 1)
+    return x

@@ -11,12 +11,16 @@ from .flatbuffer import Reader
 
 MAX_OPS = 256
 MAX_TENSORS = 1024
-MAX_OPERANDS = 8  # inputs or outputs of one operator, or of the model
+MAX_OPERANDS = 24  # inputs or outputs of one operator, or of the model
 MAX_RANK = 6
 MAX_ELEMENTS = 1 << 24  # of one tensor
 
+FLOAT32 = 0
 INT32 = 2
+UINT8 = 3
+INT16 = 7
 INT8 = 9
+RESOURCE = 13
 _TYPES = ("FLOAT32 FLOAT16 INT32 UINT8 INT64 STRING BOOL INT16 COMPLEX64 INT8 FLOAT64 COMPLEX128 UINT64 RESOURCE VARIANT UINT32 "
           "UINT16 INT4")  # fmt: skip
 
@@ -26,8 +30,8 @@ Op = namedtuple("Op", "code inputs outputs options kind")
 
 #: data, bytes: where a constant lies in the file and how long it is; 0, 0 for an activation.
 #: scale_at, scales: position and count of the float32 scales; zeros_at, zeros: of the int64 zero points; axis: the dimension
-#: that they belong to.
-Tensor = namedtuple("Tensor", "index type shape elements data bytes scale_at scales zeros_at zeros axis")
+#: that they belong to. variable: it keeps its value from one inference to the next.
+Tensor = namedtuple("Tensor", "index type shape elements data bytes scale_at scales zeros_at zeros axis variable")
 
 
 def type_name(code):
@@ -39,25 +43,28 @@ def type_name(code):
 class Graph:
     """``op_count``: how many operators there are; ``inputs``, ``outputs``: tensor indices of the model.
 
+    ``number``: of the subgraph; 0 is the model itself, and others have neither inputs nor outputs.
+
     Raises: ModelError (malformed), Unsupported (more subgraphs or more of anything than the limits above).
     """
 
-    def __init__(self, source):
+    def __init__(self, source, number=0):
+        self.source = source
         self.reader = r = Reader(source, b"TFL3")
         root = r.table(0)
         if r.int(root, 0) != 3:
             raise Unsupported("schema version %d: only 3 is read" % r.int(root, 0))
         codes = self._codes(root)
         at, count = r.vector(root, 2, 4)
-        if count != 1:
-            raise Unsupported("%d subgraphs: only a model of one is run" % count)
-        sub = r.table(at)
+        if not 0 <= number < count:
+            raise ModelError("subgraph %d of %d" % (number, count))
+        sub = r.table(at + 4 * number)
         self._buffers, self._buffer_count = r.vector(root, 4, 4)
         self._tensors, self.tensor_count = r.vector(sub, 0, 4)
         if self.tensor_count > MAX_TENSORS:
             raise Unsupported("%d tensors: at most %d" % (self.tensor_count, MAX_TENSORS))
-        self.inputs = self._ends(sub, 1, "inputs")
-        self.outputs = self._ends(sub, 2, "outputs")
+        self.inputs = self._ends(sub, 1, "inputs", number)
+        self.outputs = self._ends(sub, 2, "outputs", number)
         at, count = r.vector(sub, 3, 4)
         if not 1 <= count <= MAX_OPS:
             raise Unsupported("%d operators: 1 to %d are run" % (count, MAX_OPS))
@@ -88,9 +95,11 @@ class Graph:
                 raise ModelError("%s name tensor %d of %d" % (what, i, self.tensor_count))
         return found
 
-    def _ends(self, sub, field, what):
+    def _ends(self, sub, field, what, number):
         found = self._indices(sub, field, 0, what)
-        if not found or len(set(found)) != len(found):
+        if number and found:
+            raise Unsupported("subgraph %d has %s" % (number, what))
+        if not number and (not found or len(set(found)) != len(found)):
             raise ModelError("the model's %s are none, or name a tensor twice" % what)
         return found
 
@@ -109,7 +118,7 @@ class Graph:
     def tensor(self, index):
         """The `Tensor` of that index; every dimension at least 1.
 
-        Raises: ModelError, Unsupported (rank, size, dynamic or sparse shape, data kept outside the flatbuffer, a variable).
+        Raises: ModelError, Unsupported (rank, size, dynamic or sparse shape, data kept outside the flatbuffer).
         """
         if not 0 <= index < self.tensor_count:
             raise ModelError("tensor %d of %d" % (index, self.tensor_count))
@@ -126,8 +135,8 @@ class Graph:
             elements *= d
             if elements > MAX_ELEMENTS:
                 raise Unsupported("tensor %d has more than %d elements" % (index, MAX_ELEMENTS))
-        if r.byte(t, 5) or r.field(t, 6, 4):
-            raise Unsupported("tensor %d is a variable, or sparse" % index)
+        if r.field(t, 6, 4):
+            raise Unsupported("tensor %d is sparse" % index)
         buffer = r.int(t, 2)
         if not 0 <= buffer < self._buffer_count:
             raise ModelError("tensor %d names buffer %d of %d" % (index, buffer, self._buffer_count))
@@ -141,16 +150,24 @@ class Graph:
         scale_at, scales = r.vector(q, 2, 4)
         zeros_at, zeros = r.vector(q, 3, 8)
         return Tensor(index, r.byte(t, 1), shape, elements, data if size else 0, size,
-                      scale_at, scales, zeros_at, zeros, r.int(q, 6))  # fmt: skip
+                      scale_at, scales, zeros_at, zeros, r.int(q, 6), r.byte(t, 5))  # fmt: skip
+
+    def string(self, table, index):
+        """The bytes of a string field; none if it is absent. Raises: Unsupported above 128."""
+        at, count = self.reader.vector(table, index, 1)
+        if count > 128:
+            raise Unsupported("a name of %d characters" % count)
+        return bytes([self.reader.u8(at + i) for i in range(count)])
 
     def zero_point(self, tensor, i=0):
-        """Zero point ``i`` of a tensor, 0 if it has none. Raises: ModelError outside int8's range."""
+        """Zero point ``i`` of a tensor, 0 if it has none. Raises: ModelError outside int8's range, or uint8's for a UINT8."""
         if i >= tensor.zeros:
             return 0
         at = tensor.zeros_at + 8 * i
         low = self.reader.i32(at)
-        if not -128 <= low <= 127 or self.reader.i32(at + 4) != (-1 if low < 0 else 0):
-            raise ModelError("tensor %d has a zero point outside int8" % tensor.index)
+        least = 0 if tensor.type == UINT8 else -128
+        if not least <= low <= least + 255 or self.reader.i32(at + 4) != (-1 if low < 0 else 0):
+            raise ModelError("tensor %d has a zero point outside its 8 bits" % tensor.index)
         return low
 
     def scale(self, tensor, i=0):

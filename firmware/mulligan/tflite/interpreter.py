@@ -22,7 +22,7 @@ class Interpreter:
             # In two passes, of which each has its own modules: what the first leaves in memory is next to nothing, so that the
             # arena, and then all that stays, find the heap in one piece.
             with Borrowed(LOADER) as loader:
-                self._info, at, self._places, size, chunk = loader.survey(source)
+                self._info, at, self._places, size, chunk, plan = loader.survey(source)
             loader = None
             if arena is None:
                 arena = bytearray(self._info.arena)
@@ -30,7 +30,7 @@ class Interpreter:
                 raise Unsupported("an arena of %d bytes where the model needs %d" % (len(arena), self._info.arena))
             self._runtime = Runtime(source, kernel, arena, size, chunk)
             with Borrowed(LAYERS) as layers:
-                self._steps = layers.load(self._runtime, at, self._places)
+                self._steps = layers.load(self._runtime, at, plan)
         except MemoryError:
             raise NoMemory("too little memory for this model; inspect() says what it needs")
         self._meter = meter
@@ -64,8 +64,13 @@ class Interpreter:
         """A memoryview of output ``i``: int8 as two's complement bytes. Valid until an input is filled again."""
         return self._outputs[i]
 
+    def reset(self):
+        """Forget what the model keeps from one inference to the next, if it does: as after loading."""
+        if self._runtime.memory:
+            self._runtime.memory.reset()
+
     def invoke(self):
-        """Run the model. Allocates nothing. Raises only what the source's ``readinto`` does."""
+        """Run the model. Allocates nothing. Raises only what the source's ``readinto`` does, and then nothing was learned."""
         rt = self._runtime
         meter = self._meter
         for layer in self._steps:

@@ -4,23 +4,37 @@ import gc
 from array import array
 
 from . import ops
-from .graph import Graph
+from .graph import INT8, Graph
+from .runtime import READ
 from .step import Step
 
 
-def load(rt, at, places):
-    """The steps of the model that ``rt`` reads; ``at`` and ``places`` are `loader.survey`'s. Raises: ModelError, Unsupported."""
+def load(rt, at, plan):
+    """The steps of the model that ``rt`` reads; ``at`` and ``plan`` are `loader.survey`'s. Raises: ModelError, Unsupported."""
     graph = Graph(rt.source)
-    inputs, outputs = places
-    steps = _flips(rt, inputs)
-    for i in range(graph.op_count):
+    steps = _flips(graph, graph.inputs, rt, at)
+    if plan.states:
+        from .memory import Memory, Save
+
+        rt.memory = Memory(rt, *plan.states)
+        steps.append(rt.memory)
+    for i in plan.order:
         gc.collect()  # so that what stays lies together
+        for index in plan.constants.get(i, ()):
+            n = graph.tensor(index).elements
+            p = array("i", (at[index], 128))
+            steps.append(Step(0, rt.kernel("constant").constant, p, graph.tensor(index).data, n, min(READ, n)))
+            rt.weights(graph.tensor(index).data, min(READ, n))  # makes the views
+            rt.weights(graph.tensor(index).data, n % READ or min(READ, n))
         layer = ops.prepare(graph, graph.op(i), at)
         if layer.macs:
             steps.append(layer.load(rt))
-    return steps + _flips(rt, outputs)
+    if plan.states:
+        steps.append(Save(rt.memory))
+    return steps + _flips(graph, graph.outputs, rt, at)
 
 
-def _flips(rt, places):
+def _flips(graph, ends, rt, at):
     # Two outputs may be one through a RESHAPE, which must not be flipped twice.
-    return [Step(0, rt.kernel("int8").flip, array("i", place)) for place in set(places)]
+    places = {(at[i], graph.tensor(i).elements) for i in ends if graph.tensor(i).type == INT8}
+    return [Step(0, rt.kernel("int8").flip, array("i", place)) for place in places]

@@ -5,19 +5,25 @@ from collections import namedtuple
 
 from ..core.model_errors import NoMemory, Unsupported
 from . import ops
-from .arena import Planner
-from .graph import Graph
+from .arena import RESHAPE, Planner
+from .graph import FLOAT32, Graph
 from .ops.layer import MAX_ALL_CHANNELS
+from .runtime import READ
 
 #: Most multiply-accumulates (or element operations) of one inference: bounds the time that a model can take.
 MAX_MACS = 1 << 26
 
-#: One input or output: its shape, and value = scale * (byte - zero_point).
-Port = namedtuple("Port", "shape scale_bits zero_point")
+#: One input or output: its shape, and value = scale * (byte - zero_point), the byte being an int8, or uint8, by ``type``
+#: (TensorType); floats, 4 bytes little-endian, have a scale_bits of 0.
+Port = namedtuple("Port", "shape scale_bits zero_point type")
 
 #: What a model asks for. arena: bytes to work in, activations and behind them scratch; ops: operator codes in order; macs: work
 #: of one inference; inputs, outputs: tuples of `Port`.
 Info = namedtuple("Info", "arena ops macs inputs outputs")
+
+#: What `layers` needs to know beside the arena. order: numbers of the operators to run; constants: number of an operator ->
+#: tensor indices of the constants to read into the arena before it; states: None, or (offset in the arena, bytes, starts).
+Plan = namedtuple("Plan", "order constants states")
 
 
 def inspect(source):
@@ -33,17 +39,25 @@ def inspect(source):
 
 def survey(source):
     """(Info, offset in the arena of each activation by tensor index, the inputs' and the outputs' places [(offset, bytes)], bytes
-    of all activations, most bytes of constants at a time). Raises: ModelError, Unsupported, MemoryError.
+    of all activations, most bytes of constants at a time, `Plan`). Raises: ModelError, Unsupported, MemoryError.
     """
     graph = Graph(source)
     planner = Planner(graph)
     macs = count = chunk = scratch = 0
     codes = []
+    order = []
+    wanted = {}
+    idle = _idle(graph)
     for i in range(graph.op_count):
+        if i in idle:
+            continue
         gc.collect()
         op = graph.op(i)
         codes.append(op.code)
-        planner.follow(op)
+        order.append(i)
+        for tensor in planner.follow(op):
+            wanted.setdefault(i, []).append(tensor.index)
+            chunk = max(chunk, min(READ, tensor.elements))
         layer = ops.prepare(graph, op, planner.blocks)
         if layer.over:
             planner.lay(op, layer.over)
@@ -57,8 +71,29 @@ def survey(source):
     ends = graph.inputs, graph.outputs
     total = size + (chunk + 3 & -4) + scratch
     info = Info(total, tuple(codes), macs, *[tuple([_port(graph, graph.tensor(i)) for i in end]) for end in ends])
-    return info, at, [[(at[i], graph.tensor(i).elements) for i in end] for end in ends], size, chunk
+    states = planner.states
+    plan = Plan(tuple(order), wanted, (planner.states_at, states.size, states.starts) if states and states.size else None)
+    return info, at, [[_place(graph.tensor(i), at) for i in end] for end in ends], size, chunk, plan
+
+
+def _idle(graph):
+    """Numbers of the operators that only work out the shape for a RESHAPE, whose output says that itself."""
+    wanted = set(graph.outputs)
+    idle = set()
+    for i in range(graph.op_count - 1, -1, -1):
+        op = graph.op(i)
+        if op.outputs and not wanted.intersection(op.outputs):
+            idle.add(i)
+        else:
+            wanted.update(op.inputs[:1] if op.code == RESHAPE else op.inputs)
+    return idle
+
+
+def _place(tensor, at):
+    return at[tensor.index], tensor.elements * (4 if tensor.type == FLOAT32 else 1)
 
 
 def _port(graph, tensor):
-    return Port(tensor.shape, graph.scale(tensor), graph.zero_point(tensor))
+    if tensor.type == FLOAT32:
+        return Port(tensor.shape, 0, 0, FLOAT32)
+    return Port(tensor.shape, graph.scale(tensor), graph.zero_point(tensor), tensor.type)

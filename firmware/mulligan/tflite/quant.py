@@ -19,7 +19,7 @@ def parts(bits):
     return bits & 0x7FFFFF | 0x800000, e - 150
 
 
-def _round(n, d, bits):
+def rounded(n, d, bits):
     """(m, e): n / d rounded half to even to exactly ``bits`` bits; n and d above 0."""
     e = 0
     while n < d << bits + 8:
@@ -45,7 +45,7 @@ def _round(n, d, bits):
 
 def product32(a, b):
     """The product of two pairs, rounded to float32."""
-    m, e = _round(a[0] * b[0], 1, 24)
+    m, e = rounded(a[0] * b[0], 1, 24)
     e += a[1] + b[1]
     if not -149 <= e <= 104:
         raise ModelError("the product of two scales is not a normal float32")
@@ -54,7 +54,7 @@ def product32(a, b):
 
 def multiplier(n, d, e):
     """QuantizeMultiplier(double(n / d) * 2**e): (q, shift), the real number being about q * 2**(shift - 31), q below 2**31."""
-    q, x = _round(n, d, 53)
+    q, x = rounded(n, d, 53)
     shift = x + e + 53
     q = q + (1 << 21) >> 22
     if q >> 31:
@@ -70,17 +70,17 @@ def activation_range(activation, scale_bits, zero_point):
     if activation == RELU:
         return zero_point, 127
     if activation == RELU6:
-        return zero_point, min(127, zero_point + _quantised(6, scale_bits))
+        return zero_point, min(127, zero_point + quantised(6, scale_bits))
     if activation == RELU_N1_TO_1:
-        one = _quantised(1, scale_bits)
+        one = quantised(1, scale_bits)
         return max(-128, zero_point - one), min(127, zero_point + one)
     raise Unsupported("fused activation %d" % activation)
 
 
-def _quantised(value, scale_bits):
+def quantised(value, scale_bits):
     """round(value / scale), the quotient a float32, halves away from zero; 255 stands for anything above."""
     m, e = parts(scale_bits)
-    q, x = _round(value, m, 24)
+    q, x = rounded(value, m, 24)
     x -= e
     if x > -16:
         return 255

@@ -7,16 +7,17 @@ READ = 4096
 class Runtime:
     """``arena`` holds the activations, then at ``chunk_at`` the constants at hand, then at ``scratch_at`` what a kernel wants.
 
-    ``chunk`` is the most bytes of constants that are wanted at a time. ``kernel(name)`` finds a kernel's module. ``kept`` is for
-    what steps share and keep from one inference to the next, such as variables.
+    ``chunk`` is the most bytes of constants that are wanted at a time. ``kernel(name)`` finds a kernel's module. ``memory`` is
+    what the model keeps from one inference to the next (`memory.Memory`), or None.
     """
 
     def __init__(self, source, kernel, arena, chunk_at, chunk):
         self.source = source
         self.kernel = kernel
+        self.chunk = chunk
         self.chunk_at = chunk_at
         self.scratch_at = chunk_at + (chunk + 3 & -4)
-        self.kept = {}
+        self.memory = None
         self._views = {}
         self.bind(arena)
 

@@ -18,13 +18,38 @@ more than one kernel called over and over has a class of its own with ``macs`` a
 from ...core.model_errors import Unsupported
 
 FAMILIES = {
+    0: "elementwise",  # ADD
     1: "pool",
+    2: "move",  # CONCATENATION
     3: "conv",
     4: "depthwise",
+    6: "quantise",  # DEQUANTIZE
     9: "dense",
+    14: "lookup",  # LOGISTIC
     17: "pool",
+    18: "elementwise",  # MUL
+    19: "lookup",  # RELU
+    21: "lookup",  # RELU6
     22: "reshape",
     25: "softmax",
+    27: "svdf",
+    28: "lookup",  # TANH
+    34: "move",  # PAD
+    39: "move",  # TRANSPOSE
+    40: "mean",
+    41: "elementwise",  # SUB
+    44: "lstm",
+    45: "move",  # STRIDED_SLICE
+    49: "move",  # SPLIT
+    60: "move",  # PADV2
+    98: "lookup",  # LEAKY_RELU
+    102: "move",  # SPLIT_V
+    114: "quantise",
+    117: "lookup",  # HARD_SWISH
+    129: "variables",  # CALL_ONCE
+    142: "variables",  # VAR_HANDLE
+    143: "move",  # READ_VARIABLE
+    144: "move",  # ASSIGN_VARIABLE
 }
 
 

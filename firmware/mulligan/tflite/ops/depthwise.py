@@ -1,9 +1,9 @@
-"""DEPTHWISE_CONV_2D. Not: dilation."""
+"""DEPTHWISE_CONV_2D, with dilation."""
 
 from ...core.model_errors import ModelError, Unsupported
 from ..step import Step
 from .layer import BLOCK, MAX_SCRATCH, Layer, activation, clamp, operands, weights
-from .window import image, undilated, window
+from .window import dilation, image, window
 
 _MAX_TAPS = 256
 _MAX_WIDTH = 2048  # of an output
@@ -15,15 +15,20 @@ def prepare(graph, op, at):
     (x, w, bias), y = operands(graph, op, 2, 3, 2)
     xo, pad = activation(graph, x, at)
     yo, zero = activation(graph, y, at)
-    undilated(graph, op, 5)
+    dh, dw = dilation(graph, op, 5)
     one, kh, kw, count = image(w)
-    slide = window(graph, op, x, y, kh, kw)
+    slide = window(graph, op, x, y, (kh - 1) * dh + 1, (kw - 1) * dw + 1)
     m = count // x.shape[3]
     if one != 1 or m * x.shape[3] != count or y.shape[3] != count or graph.reader.int(op.options, 3) not in (0, m):
         raise ModelError("tensor %d doesn't fit its depthwise convolution" % w.index)
     weights(graph, w, bias, count, 3)
     if kh * kw > _MAX_TAPS or slide[10] > _MAX_WIDTH or w.elements > _MAX_WEIGHTS:
         raise Unsupported("%d depthwise windows of %d x %d, rows of %d" % (count, kh, kw, slide[10]))
+    if (dh, dw) != (1, 1):
+        from .slide import Slide
+
+        slide = slide[:3] + (kh, kw) + slide[5:] + (pad + 128,)
+        return Slide(graph, (x, w, bias, y), (xo, yo), slide, (dh, dw), 0, m, clamp(graph, op, 4, y, zero))
     return _Depthwise(graph, (x, w, bias, y), (xo, yo), slide + (pad + 128, m), clamp(graph, op, 4, y, zero))
 
 

@@ -5,7 +5,7 @@ Raises throughout: ModelError, Unsupported.
 
 from ...core.model_errors import ModelError, Unsupported
 from .. import quant
-from ..graph import INT8, INT32, type_name
+from ..graph import FLOAT32, INT8, INT32, UINT8, Op, type_name
 
 #: Most elements under a dot product: keeps the sum of 255 * 255 * k within 32 bits.
 MAX_DOT = 65536
@@ -41,22 +41,54 @@ class Layer:
 
 def operands(graph, op, least, most, kind):
     """(input tensors, None for one left out, ``most`` of them; the output tensor). ``kind``: BuiltinOptions, of the options."""
-    if not least <= len(op.inputs) <= most or -1 in op.inputs[:least] or len(op.outputs) != 1:
+    found, ys = everything(graph, op, least, most, 1, kind)
+    if len(ys) != 1:
+        raise ModelError("an operator without an output")
+    return found + [None] * (most - len(found)), ys[0]
+
+
+def everything(graph, op, least, most, outputs, kind):
+    """(input tensors, None for one left out; output tensors, at most ``outputs``) of an operator with any number of them."""
+    if not least <= len(op.inputs) <= most or -1 in op.inputs[:least] or len(op.outputs) > outputs:
         raise ModelError("an operator has %d inputs and %d outputs" % (len(op.inputs), len(op.outputs)))
     if op.kind not in (0, kind) or (op.kind == 0) != (op.options == 0):
         raise ModelError("an operator has another one's options")
-    found = [graph.tensor(i) if i >= 0 else None for i in op.inputs] + [None] * (most - len(op.inputs))
-    return found, graph.tensor(op.outputs[0])
+    return [graph.tensor(i) if i >= 0 else None for i in op.inputs], [graph.tensor(i) for i in op.outputs]
+
+
+def with_inputs(op, inputs):
+    """The same operator with other inputs."""
+    return Op(op.code, inputs, op.outputs, op.options, op.kind)
 
 
 def activation(graph, tensor, at):
-    """(offset in the arena, zero point) of an activation, which must have one scale."""
+    """(offset in the arena, zero point) of an int8 activation, which must have one scale."""
     if tensor.index not in at:
         raise Unsupported("tensor %d is a constant where an activation is meant" % tensor.index)
+    if tensor.type != INT8:
+        raise Unsupported("tensor %d is %s, not INT8" % (tensor.index, type_name(tensor.type)))
     if tensor.scales != 1 or tensor.zeros > 1:
         raise ModelError("tensor %d has %d scales, %d zero points" % (tensor.index, tensor.scales, tensor.zeros))
     quant.parts(graph.scale(tensor))
     return at[tensor.index], graph.zero_point(tensor)
+
+
+def end(graph, tensor, at):
+    """(offset in the arena, zero point as the arena holds it) of an activation of int8, uint8 or float32 (whose zero is 0)."""
+    if tensor.type == FLOAT32 and tensor.index in at:
+        return at[tensor.index], 0
+    if tensor.type == UINT8 and tensor.index in at and tensor.scales == 1 and tensor.zeros <= 1:
+        return at[tensor.index], graph.zero_point(tensor)
+    offset, zero = activation(graph, tensor, at)
+    return offset, zero + 128
+
+
+def ints(graph, tensor, count):
+    """The values of a constant of ``count`` int32s, at most 16."""
+    constant(tensor, INT32, 4)
+    if tensor.elements != count or count > 16:
+        raise ModelError("tensor %d holds %d numbers, not %d" % (tensor.index, tensor.elements, count))
+    return [graph.reader.i32(tensor.data + 4 * i) for i in range(count)]
 
 
 def constant(tensor, kind, width):

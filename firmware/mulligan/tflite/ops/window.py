@@ -36,9 +36,10 @@ def window(graph, op, x, y, kh, kw):
     return h, w, c, kh, kw, sh, sw, max(0, (oh - 1) * sh + kh - h) // 2, max(0, (ow - 1) * sw + kw - w) // 2, oh, ow
 
 
-def undilated(graph, op, field):
-    """Refuse a dilated window, whose factors are in options ``field`` and the next."""
+def dilation(graph, op, field):
+    """(rows, columns) from one tap of a window to the next: options ``field`` + 1 and ``field``."""
     dw = graph.reader.int(op.options, field, 1)
     dh = graph.reader.int(op.options, field + 1, 1)
-    if dw != 1 or dh != 1:
-        raise Unsupported("a dilated convolution (%d x %d)" % (dh, dw))
+    if not (0 < dw <= MAX_SIDE and 0 < dh <= MAX_SIDE):
+        raise ModelError("a dilation by %d x %d" % (dh, dw))
+    return dh, dw
