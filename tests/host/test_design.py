@@ -14,15 +14,17 @@ from typing import Any
 import bsdiff4
 import pytest
 
+from bench import verify
 from common import rules
+from core import counted
 from host.commands import mulligan
 from host.conftest import MakeRig
 from host.documents import ROOT, tables
 from host.rig import image
-from mulligan.core import bootchooser, manifest, patch
+from mulligan.core import bootchooser, manifest, p256, patch
 from mulligan.core.journal import MAX_STARTS
 from mulligan.core.state import RECORD
-from mulligan_host import delta, demo, pack, release
+from mulligan_host import combs, delta, demo, pack, release
 from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
 
@@ -171,6 +173,26 @@ def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     made.append(len(bsdiff4.diff(base, new)))
     stated = [int(row["bytes of patch"]) for row in TABLES["Chunks: sizes"]]
     assert made == pytest.approx(stated, rel=0.03)  # another zlib deflates a little differently
+
+
+def test_cost_of_a_verification() -> None:
+    """Field multiplications and bytes of each way, and those of the check of a table; the speed is what the bench prints."""
+    public, digest, signature = verify.example()
+    found = []
+    for width in (0, *verify.WIDTHS):
+        table = combs.table(public, width) if width else None
+        key, checked = counted.count(p256.Key, public, table)
+        whole = combs.hint(table or combs.table(public, 4), digest, signature)
+        for hint in (b"", whole[:32], whole) if width else (b"", whole[:32]):
+            good, operations = counted.count(key.verify, digest, signature, hint)
+            assert good
+            name = f"table of width {width}" if width else "the key alone"
+            found.append((name, len(table or b""), len(hint), operations["*"], checked["*"]))
+    stated = [
+        (row["with"], *(int(row[key]) for key in ("bytes of table", "bytes of hint", "multiplications", "to check the table")))
+        for row in TABLES["Verification: cost"]
+    ]
+    assert found == stated
 
 
 def test_every_attack_has_a_test_and_every_test_of_an_attack_its_row() -> None:

@@ -28,7 +28,7 @@ def test_a_table_and_a_hint(width: int) -> None:
         message = seed.randbytes(30)
         digest = sha256(message).digest()
         signature = p256.signature_from_der(private.sign(message, ec.ECDSA(hashes.SHA256())))
-        hint = combs.hint(public, digest, signature, width)
+        hint = combs.hint(table, digest, signature)
         assert len(hint) == p256_comb.hint_size(width)
         wrong = bytearray(signature)
         wrong[seed.randrange(64)] ^= 1 << seed.randrange(8)

@@ -8,14 +8,12 @@ p is -1 modulo 2**96, the multiple of p that Montgomery's reduction adds is give
 In memory: the registers a to z, then p, then room for a product. None of it is allocated while a program runs.
 """
 
-from array import array
-
 import micropython
 
 
 def registers(p):
     """New registers: i is 1, k is 2**260, the others are 0."""
-    words = array("I", bytes(4 * 580))
+    words = bytearray(4 * 580)
     numbers = b"".join([n.to_bytes(32, "big") for n in (p, (1 << 260) % p, (1 << 520) % p)])
     run(words, b"{=in0 i=in1 k=in2 .", 0, numbers)
     return words

@@ -1,0 +1,64 @@
+"""What a verification may cost, on ports with machine code: ratios of processor time in one run, and heap."""
+
+import gc
+import time
+from hashlib import sha256
+
+from core.shamir import comb_hint, comb_table, combs, multiple, raw, sign
+from core.shamir import verify as joint_shamir
+from mulligan.core import p256, p256_field, p256_plain
+
+HEAP = "512k"
+CLOCK = getattr(time, "clock", None) or getattr(time, "ticks_us", None)  # the first is the processor's, of this process alone
+DIGEST = sha256(b"sample").digest()
+PRIVATE = 0xC0FFEE << 200 | 12345
+
+
+def pinned():
+    """(public key, pinned key, signature, hint), with a table of 2 KB."""
+    point = multiple(PRIVATE)
+    both = combs(point, 5)
+    signature = sign(PRIVATE, 2**200 + 3, int.from_bytes(DIGEST, "big"))
+    return raw(*point), p256.Key(raw(*point), comb_table(both)), signature, comb_hint(both, DIGEST, signature)
+
+
+def cost(verify, times):
+    best = None
+    for _ in range(5):
+        gc.collect()
+        start = CLOCK()
+        for _ in range(times):
+            assert verify()
+        spent = (CLOCK() - start) / times
+        best = spent if best is None or spent < best else best
+    return best
+
+
+def test_how_much_faster_than_joint_shamir():
+    if p256_field.run is p256_plain.run:
+        return
+    public, key, signature, hint = pinned()
+    base = cost(lambda: joint_shamir(public, DIGEST, signature), 10)
+    assert base > 1.5 * cost(lambda: p256.verify(public, DIGEST, signature), 20)
+    assert base > 4 * cost(lambda: key.verify(DIGEST, signature), 40)
+    assert base > 5 * cost(lambda: key.verify(DIGEST, signature, hint[:32]), 40)
+    assert base > 8 * cost(lambda: key.verify(DIGEST, signature, hint), 80)
+
+
+def test_12_kb_of_heap_are_enough():
+    if not hasattr(gc, "mem_free"):
+        return
+    public, key, signature, hint = pinned()
+    room = bytearray(12 * 1024)
+    ballast = None
+    size = 1 << 18
+    while size:  # all that is free but the room
+        try:
+            ballast = bytearray(size), ballast
+        except MemoryError:
+            size //= 2
+    del room
+    gc.collect()
+    assert gc.mem_free() < 13 * 1024
+    assert key.verify(DIGEST, signature) and key.verify(DIGEST, signature, hint) and p256.verify(public, DIGEST, signature)
+    assert not key.verify(DIGEST, raw(1, 1), hint)
