@@ -1,26 +1,29 @@
-"""Admission: from the bytes of a manifest to what this device will install, or a refusal."""
+"""Admission: from an authentic manifest to what this device will install, or a refusal."""
 
 from hashlib import sha256
 
-from .core import jws, keyset, manifest, policy
-from .core.errors import FormatError, TransportError
+from .core import manifest, policy
+from .core.errors import Expired, FormatError, TransportError
 
 MAX_INDEX = 4096  # bytes of a patch index
 
 
-def judge(token, keys, state, board, now, versions, planes):
-    """(release, artifact): what the signed manifest ``token`` brings; artifact None where there is nothing new.
+def judge(payload, trusted, state, board, now, versions, planes):
+    """(release, artifact, dated): what a manifest brings; artifact None where there is nothing new; dated: whether the clock was
+    good enough to judge its expiry by.
 
-    keys: readinto(offset, buf) over the keys partition; the rest as in policy.admit(). Nothing of the content is used before
-    its signature is checked. Raises: FormatError, SignatureError, PolicyError.
+    payload: of a token whose signature holds under the Root ``trusted``; now: what the clock says, or None; the rest as in
+    policy.admit(). Raises: FormatError, PolicyError.
     """
-    raw = bytearray(keyset.MAX_LENGTH)
-    keys.readinto(0, raw)
-    release = manifest.parse(jws.verify(token, keyset.decode(raw)))
+    release = manifest.parse(payload)
+    # Whoever signed them could not have done so before these times.
+    now, dated = policy.best_time(now, max(state.time, trusted.issued, release.issued))
+    if trusted.expires and now > trusted.expires:
+        raise Expired("root {} has expired: publish the next one, or set the clock right".format(trusted.number))
     wanted = policy.admit(release, state, board, now, versions, planes)
     if len(wanted) > 1:
         raise FormatError("a release of more than one new artifact needs a newer Mulligan on the device")
-    return release, wanted[0] if wanted else None
+    return release, wanted[0] if wanted else None, dated
 
 
 def source(artifact, base, read):

@@ -4,7 +4,7 @@ from binascii import hexlify
 from hashlib import sha256
 from io import BytesIO
 
-from .borrow import ADMISSION, INSTALL, Borrowed
+from .borrow import ADMISSION, INSTALL, ROTATION, SIGNATURE, Borrowed
 from .core.errors import Expired, FlashError, MulliganError, PatchError, TransportError, described
 from .core.limits import MAX_TOKEN
 from .core.state import Image
@@ -16,7 +16,7 @@ _YIELD_MS = 0  # what a step returns while there is more to do at once
 
 
 class Agent:
-    """``config``: a board.Config; ``keys``: the Region of the key set; ``versions()``: {plane: version} of what runs."""
+    """``config``: a board.Config; ``keys``: the Region of the keys partition; ``versions``: as in policy.admit()."""
 
     def __init__(self, config, keys, client, journal, slots, serving, trials, system, clock, versions, report):
         self._config = config
@@ -30,7 +30,7 @@ class Agent:
         self._clock = clock
         self._versions = versions
         self._report = report
-        self._settled = None  # digest of the manifest that this device has answered for good
+        self._settled = None, False  # digest of the manifest that this device has answered for good, and if the answer was no
 
     def steps(self):
         """An endless generator. Each step gives the milliseconds until the next is due: 0 while there is work.
@@ -80,33 +80,53 @@ class Agent:
         """Take the channel's release if there is a new one. Raises: MulliganError, the running set unchanged."""
         token = self._read(self._config.url + self._config.channel + ".jws", MAX_TOKEN)
         digest = sha256(token).digest()
-        if digest == self._settled:
+        settled, refused = self._settled
+        settled = settled == digest
+        if settled and not refused:
+            return
+        yield
+        # Never by a root that is older than need be. What was refused may be right under the next one.
+        changed = yield from self._rotate()
+        if settled and not changed:
             return
         yield
         try:
-            found = self._judge(token)
+            payload, trusted = self._check(token)
+            del token
+            yield
+            found = self._judge(payload, trusted)
         except (Expired, TransportError):
             raise  # the clock may yet be set, the index may yet come
         except MulliganError:
-            self._settled = digest
+            self._settled = digest, True
             raise
-        del token
+        del payload, trusted
         if not found:
-            self._settled = digest
+            self._settled = digest, False
             return
         yield
         yield from self._install(*found)
 
-    def _judge(self, token):
+    # What is borrowed is borrowed in a frame of its own, which would hold it until it ends.
+
+    def _rotate(self):
+        with Borrowed(ROTATION) as rotation:
+            return (yield from rotation.catch_up(self._keys, self._journal, self._client, self._config.url, self._report))
+
+    def _check(self, token):
+        with Borrowed(SIGNATURE) as signature:
+            return signature.check(token, self._keys, self._journal.state.keys)
+
+    def _judge(self, payload, trusted):
         """(release, artifact, source) to install, or None."""
         with Borrowed(ADMISSION) as admission:
             state = self._journal.state
-            release, artifact = admission.judge(
-                token, self._keys, state, self._config.board, self._clock.now(), self._versions(), PLANES
+            release, artifact, dated = admission.judge(
+                payload, trusted, state, self._config.board, self._clock.now(), self._versions, PLANES
             )
             if artifact is None:
                 return None
-            self._report("found", release=release.release, name=artifact.name, version=artifact.version)
+            self._report("found", release=release.release, name=artifact.name, version=artifact.version, dated=int(dated))
             entry = self._slots.entry(state, artifact.plane, artifact.name)
             base = entry.image.sha256 if entry.image else None
             return release, artifact, admission.source(artifact, base, self._read_blob)
@@ -123,8 +143,8 @@ class Agent:
                     blob = artifact.full
             if blob is artifact.full:
                 yield from self._fetch(install, stream, artifact, entry, blob)
-        image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256)
-        self._trials.begin(entry, image, release.sequence, artifact.rules)
+        image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256, artifact.requires)
+        self._trials.begin(entry, image, release.sequence, artifact.rules, artifact.hard_floor)
 
     def _fetch(self, install, stream, artifact, entry, blob):
         def fetch(start):

@@ -1,12 +1,11 @@
 """The composition root: the only place where ports, policy and the app's side are wired to each other."""
 
-import json
 import sys
 
 from .agent import Agent
-from .core import bootchooser
+from .borrow import BOOTCHOOSER, CONFIG, Borrowed
 from .core.digest import digest_of
-from .core.errors import FormatError, MulliganError, NotAvailable, described
+from .core.errors import MulliganError, NotAvailable, described
 from .core.journal import Journal
 from .engines import builtin
 from .port import flash, http, system
@@ -14,32 +13,8 @@ from .serving import Serving
 from .slots import Slots
 from .trial import Trials
 
-CONFIG = "mulligan.json"  # in the root of vfs, beside boot.py
-_DEFAULT_POLL_MS = 60000
-
-
-class Config:
-    """What the device is told once: board, url of the release directory ("" for none), channel, ca, cert and key (DER files; ""
-    for none), poll_ms."""
-
-    def __init__(self, raw):
-        try:
-            doc = json.loads(raw)
-        except ValueError:
-            raise FormatError(CONFIG + ": not JSON")
-        known = {"board": "", "url": "", "channel": "stable", "ca": "", "cert": "", "key": "", "poll_ms": _DEFAULT_POLL_MS}
-        if not isinstance(doc, dict) or not all(k in known and isinstance(v, type(known[k])) for k, v in doc.items()):
-            raise FormatError(CONFIG + ": only {} are known".format(", ".join(sorted(known))))
-        known.update(doc)
-        if not known["board"]:
-            raise FormatError(CONFIG + ": board is missing")
-        self.board = known["board"]
-        self.url = known["url"]
-        self.channel = known["channel"]
-        self.ca = known["ca"]
-        self.cert = known["cert"]
-        self.key = known["key"]
-        self.poll_ms = known["poll_ms"]
+_CONFIG = "mulligan.json"  # in the root of vfs, beside boot.py
+_IDLE_MS = 60000
 
 
 class Device:
@@ -55,7 +30,8 @@ class Device:
         self._trials = Trials(self._journal, self._slots, self.serving, self._system, self._clock, report)
         self._longest_us = 0
         self._boot()
-        self._config = Config(_read(CONFIG))
+        with Borrowed(CONFIG) as config:
+            self._config = config.parse(_read(_CONFIG))
         self._steps = self._agent().steps() if self._config.url else self._idle()
 
     def step(self):
@@ -102,20 +78,22 @@ class Device:
         journal = self._journal
         entry = journal.state.on_trial()
         attempts = entry.trial.rules.attempts if entry else 0
-        action, fault = bootchooser.choose(entry is not None, journal.starts(), journal.faults(), attempts, cause)
-        if fault:
-            journal.mark_fault()
-        self._report("boot", cause=cause, action=action.replace(" ", "-"))
-        if action == bootchooser.ROLL_BACK:
-            faults = journal.faults()
-            by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
-            self._trials.roll_back(entry, "{} failed starts, the last by {} reset".format(faults, by), faults > 0)
-        elif action == bootchooser.TRY:
-            self._trials.start(entry)
+        with Borrowed(BOOTCHOOSER) as bootchooser:
+            action, fault = bootchooser.choose(entry is not None, journal.starts(), journal.faults(), attempts, cause)
+            if fault:
+                journal.mark_fault()
+            self._report("boot", cause=cause, action=action.replace(" ", "-"))
+            if action == bootchooser.ROLL_BACK:
+                faults = journal.faults()
+                by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
+                self._trials.roll_back(entry, "{} failed starts, the last by {} reset".format(faults, by), faults > 0)
+            elif action == bootchooser.TRY:
+                self._trials.start(entry)
+            tried = action == bootchooser.TRY
         for entry in journal.state.entries:
             if entry.slot is not None:
                 self._serve(entry)
-        if action != bootchooser.TRY:
+        if not tried:
             self._system.release()  # not before all of that is done: boot.py's watchdog stands over it
 
     def _serve(self, entry):
@@ -139,7 +117,7 @@ class Device:
         client = http.Client(self._credentials, self._clock.now)
         return Agent(
             self._config, keys, client, self._journal, self._slots, self.serving, self._trials, self._system, self._clock,
-            self._versions, self._report,
+            {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}, self._report,
         )  # fmt: skip
 
     def _credentials(self):
@@ -147,20 +125,13 @@ class Device:
         config = self._config
         return [_read(path) if path else None for path in (config.ca, config.cert, config.key)]
 
-    def _versions(self):
-        versions = {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}
-        for entry in self._journal.state.entries:
-            if entry.image:
-                versions[entry.plane] = entry.image.version
-        return versions
-
     def _idle(self):
         """Without a URL there is only a trial to finish."""
         if self._journal.state.on_trial():
             for _ in self._trials.run():
                 yield 0
         while True:
-            yield _DEFAULT_POLL_MS
+            yield _IDLE_MS
 
 
 def console(event, **facts):

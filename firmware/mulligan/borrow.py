@@ -8,7 +8,11 @@ import gc
 import sys
 
 ADMISSION = "mulligan.admission"
+BOOTCHOOSER = "mulligan.core.bootchooser"
+CONFIG = "mulligan.config"
 INSTALL = "mulligan.install"
+ROTATION = "mulligan.rotation"
+SIGNATURE = "mulligan.signature"
 LOADER = "mulligan.tflite.loader"
 LAYERS = "mulligan.tflite.layers"
 SECURE = "mulligan.port.secure"
@@ -36,7 +40,7 @@ def settle():
             __import__(name)
         for name in _USUAL.split():
             sys.modules[_KERNELS].get(name)
-        for name in (ADMISSION, INSTALL, LOADER, LAYERS, SECURE):
+        for name in (BOOTCHOOSER, CONFIG, ADMISSION, ROTATION, SIGNATURE, INSTALL, LOADER, LAYERS, SECURE):
             with Borrowed(name) as module:
                 _settled.append(name)
                 if name == LOADER:

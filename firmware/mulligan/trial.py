@@ -21,9 +21,9 @@ class Trials:
         self._elapsed_us = 0
         self._since = 0
 
-    def begin(self, entry, image, sequence, rules):
+    def begin(self, entry, image, sequence, rules, hard_floor):
         """Activate ``image``, which the inactive slot of ``entry`` holds, verified: on trial from this record on."""
-        entry.begin(image, sequence, rules)
+        entry.begin(image, sequence, rules, hard_floor)
         self._journal.commit()  # cut before: the old set; after: a trial that the next boot finds
         self._report("activated", name=entry.name, version=image.version, slot=entry.trial.slot)
         self.start(entry)

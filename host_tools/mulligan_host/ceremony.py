@@ -120,6 +120,12 @@ def merge(signed: root.Signed, others: Iterable[root.Signed]) -> root.Signed:
     return signed._replace(signatures=signatures)
 
 
+def first(signers: Sequence[Signer], release: Sequence[bytes], fleet: Sequence[bytes] = ()) -> bytes:
+    """Return the file of a first root, signed: all of ``signers`` are its root keys. Raises: HostError."""
+    new = propose(None, Change({"root": [signer.public for signer in signers], "release": release, "fleet": fleet}))
+    return packed(sign(new, None, signers))
+
+
 def quorum(asking: root.Root, signed: root.Signed) -> Quorum:
     """Return how many of the root keys of ``asking`` have signed."""
     digest = sha256(root.signing_bytes(signed.body)).digest()
@@ -138,6 +144,13 @@ def quorums(signed: root.Signed, before: root.Signed | None) -> list[Quorum]:
     return [quorum(asking.root, signed) for asking in ((before, signed) if before else (signed,))]
 
 
+def require(signed: root.Signed, before: root.Signed | None) -> None:
+    """Raise HostError where a device that trusts ``before`` would not take it, or, without one, where it is not whole."""
+    for asked in quorums(signed, before):
+        if not asked.met:
+            raise HostError(f"root {signed.root.number} is not signed yet: {asked}")
+
+
 def packed(signed: root.Signed) -> bytes:
     """Return the bytes of the file."""
     data: bytes = root.pack(signed.body, signed.signatures)
@@ -149,9 +162,7 @@ def partition(signed: root.Signed, size: int) -> bytes:
 
     Raises: HostError where no board would take it, or it does not fit.
     """
-    own = quorum(signed.root, signed)
-    if not own.met:
-        raise HostError(f"root {signed.root.number} is not signed yet: {own}")
+    require(signed, None)
     data = packed(signed)
     if len(data) > size // 2:  # the other half is for the root that follows
         raise HostError(f"root {signed.root.number} has {len(data)} bytes, half of a keys partition of {size} has fewer")

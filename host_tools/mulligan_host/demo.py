@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mulligan.core import manifest
-from mulligan_host import keys, pack, provision, release, server
+from mulligan_host import ceremony, keys, pack, provision, release, server
 from mulligan_host.micropython import resolve
 from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
@@ -85,7 +85,12 @@ class Demo:
             mp = next((mp for mp in ports if mp.bits == 32), ports[0])
             self._console.print(f"virtual board: {mp}; releases from {web.url} over TLS", highlight=False)
             setup = provision.Setup(
-                _BOARD, [self._signer.public], self._images["1.0.0"], web.url + "/", web.ca_der, poll_ms=_POLL_MS
+                _BOARD,
+                ceremony.first([self._signer], [self._signer.public]),
+                self._images["1.0.0"],
+                web.url + "/",
+                web.ca_der,
+                poll_ms=_POLL_MS,
             )
             provision.virtual_flash(work / "flash.bin", setup, mp)
             self._board = stack.enter_context(

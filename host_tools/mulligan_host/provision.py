@@ -1,13 +1,14 @@
 """A board's first content: what is on the flash before its first update."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from mulligan.core import keyset, slot, state
+from mulligan.core import root, slot, state
 from mulligan.core.errors import FormatError
+from mulligan_host import ceremony
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
 from mulligan_host.resources import resource
@@ -24,8 +25,8 @@ class Setup:
     """A board as it leaves the desk."""
 
     board: str
-    keys: Sequence[bytes]
-    """Public keys, 64 bytes each, that may sign its releases."""
+    root: bytes
+    """The signed root that it trusts from the start: who may sign its releases, and the roots to come."""
     model: bytes | None = None
     """A slot image that is confirmed from the start; None for a board that has to fetch one."""
     url: str = ""
@@ -45,7 +46,7 @@ class Setup:
 def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4MB) -> None:
     """Write the flash file, ``size`` bytes, of a new virtual board that runs ``mp``.
 
-    Raises: FormatError, NoSlot; HostError if its directory is missing; OSError naming ``path``.
+    Raises: FormatError, NoSlot; HostError if its directory is missing, or the root is not signed; OSError naming ``path``.
     """
     if not path.parent.is_dir():
         raise HostError(f"{path}: there is no directory {path.parent}; make it first")
@@ -56,10 +57,10 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
             config[name] = file
             files[file] = content
     files[CONFIG] = json.dumps(config).encode()
-    regions = {"keys": keyset.encode(setup.keys)}
+    ceremony.require(root.unpack(setup.root), None)
+    regions = {"keys": setup.root, "journal": _journal(setup.root, setup.model)}
     if setup.model is not None:
         regions["model_0"] = setup.model
-        regions["journal"] = _journal(setup.model)
     app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
     try:
         image.build_flash(path, size, resource(LAYOUT), app, {**files, **setup.files}, regions)
@@ -68,16 +69,16 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
         raise
 
 
-def _journal(model: bytes) -> bytes:
-    """The first record: ``model`` is confirmed in slot 0 of the first pair."""
-    header = slot.parse(model, len(model))
-    if header.length != len(model):
-        raise FormatError(f"slot image: {len(model)} bytes, its header says {header.length}")
-    entry = state.Entry("model", header.name, 0)
-    entry.slot, entry.floor = 0, 1
-    entry.image = state.Image(len(model), 1, header.version, sha256(model).digest())
+def _journal(trusted: bytes, model: bytes | None) -> bytes:
+    """The first record: ``trusted`` is the root, and ``model`` is confirmed in slot 0 of the first pair."""
     first = state.State()
-    first.entries.append(entry)
-    record = bytearray(state.RECORD)
-    state.encode(first, 1, record)
-    return bytes(record)
+    first.keys = state.Sealed(0, len(trusted), sha256(trusted).digest())
+    if model is not None:
+        header = slot.parse(model, len(model))
+        if header.length != len(model):
+            raise FormatError(f"slot image: {len(model)} bytes, its header says {header.length}")
+        entry = state.Entry("model", header.name, 0)
+        entry.slot, entry.floor = 0, 1
+        entry.image = state.Image(len(model), 1, header.version, sha256(model).digest(), {})
+        first.entries.append(entry)
+    return bytes(state.encode(first, 1))

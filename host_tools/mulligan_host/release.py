@@ -2,6 +2,7 @@
 
     artifacts/HEX          patches and patch indexes, by their SHA-256
     releases/VERSION.json  the payload that a signature covers
+    roots/NUMBER           signed roots, for devices to catch up on
     CHANNEL.jws            the manifest that devices of the channel poll
 
 Everything a manifest names is in place before the manifest is, so a device never sees half a release.
@@ -15,9 +16,9 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from mulligan.core import base64url, manifest, semver, slot
+from mulligan.core import base64url, manifest, root, semver, slot
 from mulligan.core.errors import FormatError, MulliganError
-from mulligan_host import delta, files
+from mulligan_host import ceremony, delta, files
 from mulligan_host.errors import HostError
 from mulligan_host.inspection import Inspection
 from mulligan_host.keys import Signer
@@ -131,6 +132,22 @@ class Directory:
         files.write(path, token)
         return path
 
+    def add_root(self, data: bytes) -> Path:
+        """Publish a signed root under its number; the one before it, if it is here, must allow it.
+
+        Raises: FormatError, HostError, OSError.
+        """
+        signed: root.Signed = root.unpack(data)
+        number = signed.root.number
+        before = self.path / "roots" / str(number - 1)
+        ceremony.require(signed, ceremony.load(before) if before.is_file() else None)
+        path = self.path / "roots" / str(number)
+        if path.is_file() and files.read(path) != data:
+            raise HostError(f"{path}: another root {number} is there already: roots never change")
+        self._make()
+        files.write(path, data)
+        return path
+
     def verify(self, channel: str, keys: Mapping[str, bytes]) -> manifest.Manifest:
         """Return the manifest on ``channel`` if every check of an Inspection holds. Raises: MulliganError, OSError."""
         return Inspection(self, channel, keys).checked()
@@ -186,7 +203,7 @@ class Directory:
 
     def _make(self) -> None:
         """Make the directory, inside one that is there."""
-        for path in (self.path, self.path / "artifacts", self.path / "releases"):
+        for path in (self.path, self.path / "artifacts", self.path / "releases", self.path / "roots"):
             path.mkdir(exist_ok=True)
 
     def _patches(self, image: bytes, name: str, earlier: list[manifest.Manifest]) -> list[tuple[bytes, bytes]]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from mulligan_host import keys, pack, provision, release, server
+from mulligan_host import ceremony, keys, pack, provision, release, server
 from mulligan_host.micropython import MicroPython
 from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
@@ -55,7 +55,7 @@ def _memory(mp: MicroPython, work: Path) -> Table:
         path = work / f"flash-{mp.bits}-{kib}"
         setup = provision.Setup(
             "virtual",
-            [signer.public],
+            ceremony.first([signer], [signer.public]),
             images[0],
             web.url + "/",
             web.ca_der,

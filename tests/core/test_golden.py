@@ -5,7 +5,7 @@ from io import BytesIO
 
 from common import raises, rules
 from core import golden
-from mulligan.core import base64url, jws, keyset, manifest, p256, patch, root, slot, state
+from mulligan.core import base64url, jws, manifest, p256, patch, root, slot, state
 from mulligan.core.errors import MulliganError, SignatureError
 
 HEAP = "128k"
@@ -28,43 +28,40 @@ class Source:
 
 def a_state():
     entry = state.Entry("model", "digits", 0)
-    entry.slot, entry.floor, entry.image = 0, 4, state.Image(31423, 4, "1.0.0", ONES)
-    entry.begin(state.Image(31424, 6, "1.1.0-rc.1", TWOS), 6, LIMITED)
+    entry.slot, entry.floor, entry.hard_floor, entry.image = 0, 4, 3, state.Image(31423, 4, "1.0.0", ONES, {})
+    needed = {"firmware": "1.25.0", "config": "2.0.0-b"}
+    entry.begin(state.Image(31424, 6, "1.1.0-rc.1", TWOS, needed), 6, LIMITED, 5)
     entry.frozen = [THREES[:8]]
     result = state.State()
-    result.sequence, result.time = 5, 1750000000
+    result.sequence, result.time, result.order = 5, 1750000000, 9
+    result.keys = state.Sealed(1, 607, b"\x44" * 32)
     result.entries.append(entry)
     return result
 
 
-def test_key_set():
-    kid = keyset.key_id(golden.PUBLIC_KEY)
-    assert kid == "c87fc21e17bd"
-    assert keyset.decode(golden.KEY_SET) == {kid: golden.PUBLIC_KEY}
-    assert keyset.encode([golden.PUBLIC_KEY]) == golden.KEY_SET
+def test_key_id():
+    assert root.key_id(golden.PUBLIC_KEY) == "c87fc21e17bd"
 
 
 def test_root():
     signed = root.unpack(golden.ROOT)
     found = signed.root
     assert (found.number, found.issued, found.expires, found.threshold, found.ceiling) == (2, 1750000000, 1790000000, 2, 57)
-    roles = [(keyset.key_id(key.public), key.roles) for key in found.keys]
+    roles = [(root.key_id(key.public), key.roles) for key in found.keys]
     assert roles == [("2174ede32170", 1), ("59b272240ea6", 4), ("bc61cff9e3a8", 3)]
     assert root.pack(root.encode(found), signed.signatures) == golden.ROOT and root.length(signed) == len(golden.ROOT)
     assert root.accept(root.Root(1, *found[1:]), signed, p256.verify) == found
 
 
 def test_journal_record():
-    record = bytearray(golden.RECORD) + b"\xff" * (state.RECORD - len(golden.RECORD))
-    number, found = state.decode(record)
-    assert (number, found.sequence, found.time) == (7, 5, 1750000000)
+    assert state.length(golden.RECORD[: state.HEAD]) == len(golden.RECORD)
+    number, found = state.decode(golden.RECORD)
+    assert (number, found.sequence, found.time, found.order, found.keys) == (7, 5, 1750000000, 9, a_state().keys)
     entry, expected = found.entries[0], a_state().entries[0]
-    for key in ("plane", "name", "pair", "floor", "slot", "image", "trial", "frozen"):
+    for key in ("plane", "name", "pair", "floor", "hard_floor", "slot", "image", "trial", "frozen"):
         assert getattr(entry, key) == getattr(expected, key), key
     assert entry.trial.rules == LIMITED and entry.trial.slot == 1
-    written = bytearray(state.RECORD)
-    state.encode(a_state(), 7, written)
-    assert written == record
+    assert state.encode(a_state(), 7) == golden.RECORD
 
 
 def test_slot_image():
@@ -98,7 +95,7 @@ def test_patch():
 
 
 def test_manifest():
-    keys = keyset.decode(golden.KEY_SET)
+    keys = {"c87fc21e17bd": golden.PUBLIC_KEY}
     assert jws.verify(golden.TOKEN, keys) == golden.PAYLOAD
     signed, _, signature = golden.TOKEN.decode().rpartition(".")
     assert jws.signing_input("c87fc21e17bd", golden.PAYLOAD) == signed.encode()
@@ -108,7 +105,7 @@ def test_manifest():
     assert (m.boards, m.boot_ms, len(m.artifacts)) == (["virtual"], 1500, 1)
     index = manifest.Blob(len(golden.PATCH_INDEX), sha256(golden.PATCH_INDEX).digest())
     assert m.artifacts[0] == manifest.Artifact(
-        "model", "digits", "1.1.0", 6, 31423, ONES, manifest.Blob(25060, TWOS), index, {"firmware": "1.23.0"}, RULES
+        "model", "digits", "1.1.0", 6, 31423, ONES, manifest.Blob(25060, TWOS), index, {"firmware": "1.23.0"}, None, 0, RULES
     )
 
 
@@ -117,7 +114,7 @@ def test_patch_index():
 
 
 def test_a_golden_token_is_no_other_token():
-    keys = keyset.decode(golden.KEY_SET)
+    keys = {"c87fc21e17bd": golden.PUBLIC_KEY}
     head, _, signature = golden.TOKEN.split(b".")
     changed = base64url.encode(golden.PAYLOAD.replace(b'"sequence":6', b'"sequence":7')).encode()
     raises(SignatureError, jws.verify, b".".join([head, changed, signature]), keys)

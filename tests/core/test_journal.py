@@ -1,53 +1,13 @@
 from common import raises, rules
+from core.flash import Cut, Flash
 from mulligan.core.errors import FlashError, FormatError
 from mulligan.core.journal import Journal
-from mulligan.core.state import MAX_ENTRIES, MAX_FROZEN, RECORD, Entry, Image, State, decode, encode
-
-SECTOR = 4096
-
-
-class Cut(Exception):
-    pass
-
-
-class Flash:
-    """NOR flash in memory: programming clears bits, erasing sets a sector; can end in the middle of an operation."""
-
-    def __init__(self, sectors):
-        self.size = sectors * SECTOR
-        self.data = bytearray(b"\xff" * self.size)
-        self.operations = self.erases = 0
-        self.cut_at = self.keep = None
-        self.lie = False
-
-    def readinto(self, at, buf):
-        buf[:] = self.data[at : at + len(buf)]
-
-    def program(self, at, buf):
-        for i in range(self._until(len(buf))):
-            assert self.data[at + i] & buf[i] == buf[i], "programmed a bit that was not erased"
-            self.data[at + i] = buf[i]
-        self._cut()
-
-    def erase(self, at):
-        self.erases += 1
-        for i in range(self._until(SECTOR)):
-            self.data[at + i] = 0xFF
-        self._cut()
-
-    def _until(self, length):
-        self.operations += 1
-        if self.lie:
-            return 0
-        return int(length * self.keep) if self.operations == self.cut_at else length
-
-    def _cut(self):
-        if self.operations == self.cut_at:
-            raise Cut
+from mulligan.core.state import MARKS, MAX_ENTRIES, MAX_FROZEN, Entry, Image, Sealed, State, decode, encode, length
 
 
 def image(counter):
-    return Image(1000 + counter, counter, "1.0.{}".format(counter), bytes([counter % 256]) * 32)
+    requires = {"firmware": "1.25.{}".format(counter)}
+    return Image(1000 + counter, counter, "1.0.{}".format(counter), bytes([counter % 256]) * 32, requires)
 
 
 def step(journal, counter):
@@ -65,28 +25,29 @@ def step(journal, counter):
 
 def test_a_record_holds_everything():
     state = State()
-    state.sequence, state.time = 7, 1750000000
+    state.sequence, state.time, state.order, state.keys = 7, 1750000000, 3, Sealed(1, 2000, b"k" * 32)
     for pair in range(MAX_ENTRIES):
         entry = Entry("model", "m" * 14 + str(pair), pair)
-        entry.slot, entry.image, entry.floor = pair & 1, image(pair), 9
+        entry.slot, entry.image, entry.floor, entry.hard_floor = pair & 1, image(pair), 9, pair
         entry.frozen = [bytes([i]) * 8 for i in range(pair)]
         state.entries.append(entry)
-    state.entries[1].begin(image(200), 8, rules(3, 1, 2, 4, 5, heap=7, shadow_runs=9))
-    record = bytearray(RECORD)
-    encode(state, 12, record)
+    state.entries[1].begin(image(200), 8, rules(3, 1, 2, 4, 5, heap=7, shadow_runs=9), 6)
+    record = encode(state, 12)
+    assert len(record) == length(record) <= MARKS
     number, copy = decode(record)
-    assert number == 12 and (copy.sequence, copy.time) == (7, 1750000000)
+    assert number == 12 and (copy.sequence, copy.time, copy.order) == (7, 1750000000, 3) and copy.keys == state.keys
     for a, b in zip(state.entries, copy.entries):
-        for key in ("plane", "name", "pair", "floor", "slot", "image", "trial", "frozen"):
+        for key in ("plane", "name", "pair", "floor", "hard_floor", "slot", "image", "trial", "frozen"):
             assert getattr(a, key) == getattr(b, key), key
     assert copy.on_trial().name == state.entries[1].name
-    for at in range(0, RECORD - 12, 5):
+    for at in range(0, len(record), 5):
         torn = bytearray(record)
         torn[at] ^= 1
-        if torn[at : at + 1] != b"\xfe":  # blank space behind the checksum does not count
-            raises(FormatError, decode, torn)
+        raises(FormatError, decode, torn)
+    raises(FormatError, decode, record[:-1])
+    raises(FormatError, decode, record + b"\xff")
     state.entries.append(Entry("model", "x", 4))
-    raises(FormatError, encode, state, 1, record)
+    raises(FormatError, encode, state, 1)
 
 
 def test_the_last_record_survives_many_updates_and_its_wear_is_stated():
@@ -96,8 +57,8 @@ def test_the_last_record_survives_many_updates_and_its_wear_is_stated():
         state = Journal(flash).state
         assert state.sequence == counter and state.entries[0].image == image(counter)
         assert state.entries[0].slot == (counter - 1) & 1
-    # Two records an update, four a sector: an erase every second update, spread over all sectors.
-    assert flash.erases == 30, flash.erases
+    # Two records an update, two a sector: an erase every update, spread over all sectors.
+    assert flash.erases == 59, flash.erases
     before = flash.operations
     Journal(flash)
     assert flash.operations == before  # a normal boot writes nothing
@@ -179,6 +140,18 @@ def test_frozen_versions_are_a_short_list():
     entry.begin(image(99), 1, rules(1, 1, 1, 1, 1))
     entry.roll_back(False)
     assert not entry.is_frozen(image(99).sha256) and entry.trial is None
+
+
+def test_a_hard_floor_rises_with_the_confirm():
+    entry = Entry("model", "digits", 0)
+    for counter, hard, expected in ((5, 0, 0), (6, 4, 4), (7, 2, 4), (8, 8, 8)):
+        entry.begin(image(counter), 1, rules(1, 1, 1, 1, 1), hard)
+        before = entry.hard_floor
+        entry.roll_back(False)
+        assert entry.hard_floor == before
+        entry.begin(image(counter), 1, rules(1, 1, 1, 1, 1), hard)
+        entry.confirm()
+        assert (entry.floor, entry.hard_floor) == (counter, expected)
 
 
 def test_one_sector_is_not_enough():

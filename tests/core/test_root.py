@@ -6,6 +6,7 @@ from mulligan.core import p256, root
 from mulligan.core.errors import FormatError, MulliganError, RootError
 from mulligan.core.keyset import key_id
 from mulligan.core.root import FLEET, RELEASE, ROOT, Key
+from mulligan.core.state import Entry, State
 
 HEAP = "128k"
 PUBLIC = [signing.public(private) for private in range(1, 8)]
@@ -77,8 +78,6 @@ def test_what_is_no_root():
         {"roots": ()}, {"roots": (0, 0)}, {"others": ((0, RELEASE),)}, {"others": ((3, 0),)}, {"others": ((3, 8),)},
     ):  # fmt: skip
         raises(FormatError, lambda bad=bad: made(**bad))
-    raises(FormatError, root.make, 1, 0, 0, 1, None, [Key(PUBLIC[0], ROOT), Key(bytes(64), RELEASE)])
-    raises(FormatError, root.make, 1, 0, 0, 1, None, [Key(PUBLIC[0][:32] + PUBLIC[1][32:], ROOT)])
     raises(FormatError, root.make, 1, 0, 0, 1, None, [Key(PUBLIC[0], ROOT)] * (root.MAX_KEYS + 1))
 
 
@@ -179,6 +178,30 @@ def test_with_real_signatures():
     assert root.accept(old, root.unpack(root.pack(body, both)), p256.verify) == new
     both[key_id(PUBLIC[0])] = signing.sign(1, body)
     raises(RootError, root.accept, old, root.unpack(root.pack(body, both)), p256.verify)
+
+
+def test_a_ceiling_lowers_and_never_raises():
+    state = State()
+    for pair, floor, hard in ((0, 0xFFFFFFFF, 0xFFFFFFFF), (1, 40, 3), (2, 57, 57)):
+        entry = Entry("model", str(pair), pair)
+        entry.floor, entry.hard_floor = floor, hard
+        state.entries.append(entry)
+    state.sequence, state.order, state.time = 0xFFFFFFFF, 56, 4000000000
+    root.lower(state, root.Root(2, 1750000000, 0, 1, 57, ()))
+    assert (state.sequence, state.order, state.time) == (57, 56, 1750000000)
+    assert [(e.floor, e.hard_floor) for e in state.entries] == [(57, 57), (40, 3), (57, 57)]
+    root.lower(state, root.Root(3, 1760000000, 0, 1, 100, ()))
+    root.lower(state, root.Root(4, 0, 0, 1, None, ()))
+    assert (state.sequence, state.order, state.time) == (57, 56, 1750000000)
+
+
+def test_a_key_off_the_curve_signs_nothing():
+    off = PUBLIC[0][:32] + PUBLIC[1][32:]
+    new = root.make(2, 0, 0, 1, None, [Key(off, ROOT)])
+    body = root.encode(new)
+    for signature in (bytes(64), b"\xff" * 64, signing.sign(1, root.signing_bytes(body))):
+        candidate = root.unpack(root.pack(body, {root.key_id(off): signature}))
+        raises(RootError, root.accept, root.Root(1, *new[1:]), candidate, p256.verify)
 
 
 def test_hostile_bytes_raise_nothing_else():

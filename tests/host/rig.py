@@ -20,7 +20,7 @@ from mulligan.core import manifest, partitions, slot
 from mulligan.core.journal import Journal
 from mulligan.core.state import Entry, State
 from mulligan.tflite import loader
-from mulligan_host import delta, files, keys, provision, release, server
+from mulligan_host import ceremony, delta, files, keys, provision, release, server
 from mulligan_host.authority import Identity
 from mulligan_host.micropython import MicroPython
 from mulligan_host.models.source import ByteSource
@@ -131,6 +131,8 @@ class Rig:
         self.path = work / "flash.bin"
         self.directory = release.Directory(work / "releases")
         self.signer = keys.create(work / "release.pem")
+        self.root_signer = keys.Signer.generate()
+        self.root = ceremony.first([self.root_signer], [self.signer.public])
         self.events: list[tuple[int, str]] = []
         """Virtual time and line of everything that Mulligan and the app printed."""
         self.on_event: Callable[[str], None] | None = None
@@ -144,7 +146,7 @@ class Rig:
         self.web = self._serving.enter_context(server.serve(self.directory.path, tls=tls))
         setup = provision.Setup(
             BOARD,
-            [self.signer.public],
+            self.root,
             None if blank else self.first,
             url or self.web.url + "/",
             self.web.ca_der if ca is None else ca,

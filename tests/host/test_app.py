@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mulligan_host import keys, pack, provision, release, server
+from mulligan_host import ceremony, keys, pack, provision, release, server
 from mulligan_host.micropython import MicroPython
 from mulligan_host.models.samples import Samples, load_samples
 from mulligan_host.resources import resource
@@ -72,7 +72,13 @@ def test_an_asyncio_app_infers_through_an_update(
     directory.sign(built.release, signer)
     with server.serve(directory.path) as web:
         setup = provision.Setup(
-            "virtual", [signer.public], images["1.0.0"], web.url + "/", web.ca_der, poll_ms=200, files={"main.py": ASYNC_APP}
+            "virtual",
+            ceremony.first([signer], [signer.public]),
+            images["1.0.0"],
+            web.url + "/",
+            web.ca_der,
+            poll_ms=200,
+            files={"main.py": ASYNC_APP},
         )
         provision.virtual_flash(tmp_path / "flash.bin", setup, mp)
         with VirtualBoard(tmp_path / "flash.bin", [mp], wall_watchdog=5) as board:
@@ -84,7 +90,9 @@ def test_an_asyncio_app_infers_through_an_update(
 
 
 def test_an_app_without_its_model_or_a_server(tmp_path: Path, images: dict[str, bytes], micropython32: MicroPython) -> None:
-    setup = provision.Setup("virtual", [], images["1.0.0"], files={"main.py": NO_MODEL_APP})
+    setup = provision.Setup(
+        "virtual", ceremony.first([keys.Signer.generate()], []), images["1.0.0"], files={"main.py": NO_MODEL_APP}
+    )
     provision.virtual_flash(tmp_path / "flash.bin", setup, micropython32)
     with VirtualBoard(tmp_path / "flash.bin", [micropython32]) as board:
         board.power_on()

@@ -253,7 +253,7 @@ def test_partial_bundle(rig: Rig) -> None:
             artifact_file(rig, blob).unlink()
         rig.offer(good(rig))
 
-    assert "404" in refused(rig, 60, offer, "waiting")
+    assert "404" in refused(rig, 63, offer, "waiting")
 
 
 def test_mix_and_match_of_the_index(rig: Rig) -> None:
@@ -294,7 +294,7 @@ def test_wrong_base(rig: Rig) -> None:
     with rig.unchanged():
         offer()
         failed = rig.wait("patch-failed")
-        assert rig.wait("waiting")["code"] == "60"
+        assert rig.wait("waiting")["code"] == "63"
     assert failed["code"] == "41"
     assert "another base" in failed["reason"]
     assert rig.operations() == before

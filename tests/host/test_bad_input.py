@@ -15,6 +15,7 @@ import pytest
 from host.refusals import Run, assert_error, tree
 from host.rig import BOARD, HEALTH, image
 from mulligan.core import partitions
+from mulligan.core.root import MAX_KEYS
 from mulligan_host import delta, keys, release
 from mulligan_host.virtual.flash import SIZE_4MB
 
@@ -419,4 +420,9 @@ def test_a_flash_too_small_for_the_layout(fails: Run) -> None:
 
 
 def test_too_many_keys(fails: Run) -> None:
-    assert "at most 8" in fails("board", "virtual", "flash", *["--key", "k.pub.pem"] * 9)
+    """Besides the root key that the command makes up."""
+    options = []
+    for number in range(MAX_KEYS):
+        keys.create(Path(f"more{number}.pem"))
+        options += ["--key", f"more{number}.pub.pem"]
+    assert "at most 12" in fails("board", "virtual", "flash", *options)

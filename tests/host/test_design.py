@@ -23,7 +23,6 @@ from host.documents import ROOT, tables
 from host.rig import image
 from mulligan.core import bootchooser, manifest, p256, patch
 from mulligan.core.journal import MAX_STARTS
-from mulligan.core.state import RECORD
 from mulligan_host import combs, delta, demo, pack, release
 from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
@@ -154,7 +153,7 @@ def _called(operation: str, at: int, size: int, address: dict[str, int]) -> str:
     assert address["journal"] <= at < address["model_0"], hex(at)
     if operation == "erase":
         return "erase a sector, journal"
-    return f"program {'a record' if size == RECORD else 'the marks'}, journal"
+    return f"program {'the marks' if size == 8 else 'a record'}, journal"
 
 
 def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from common import rules
 from core import golden
-from mulligan.core import base64url, jws, keyset, manifest, otadata, p256, partitions, root, semver, slot, state, strictjson
+from mulligan.core import base64url, jws, manifest, otadata, p256, partitions, root, semver, slot, state, strictjson
 from mulligan.core.errors import MulliganError
 from mulligan_host import delta, keys
 from mulligan_host.models.source import ByteSource
@@ -28,13 +28,11 @@ _NEW = _BASE[:3000] + b"new" * 500 + _BASE[2000:]
 
 def _record() -> bytes:
     entry = state.Entry("model", "digits", 0)
-    entry.slot, entry.image = 0, state.Image(100, 1, "1.0.0", bytes(32))
+    entry.slot, entry.image = 0, state.Image(100, 1, "1.0.0", bytes(32), {"app": "1.0.0"})
     entry.begin(entry.image, 2, rules(2, 1000, 1000, 1, 0, p99_us=9, shadow_runs=5))
     current = state.State()
     current.entries.append(entry)
-    record = bytearray(state.RECORD)
-    state.encode(current, 7, record)
-    return bytes(record)
+    return bytes(state.encode(current, 7))
 
 
 _BLOB = {"size": 1, "sha256": base64url.encode(bytes(32))}
@@ -44,10 +42,10 @@ _PAYLOAD = (
     b'{"attempts":1,"deadline_ms":1,"watchdog_ms":1000,"correct":0,"latency_us":0}}]}'
 ) % ((base64url.encode(bytes(32)).encode(),) * 2)
 _SLOT = slot.build("digits", "1.0.0", b"TFL3" * 20, 512, [(bytes(64), bytes(10), 1)] * 3, ["a", "b"], [3, 9])
-_KEYS = keyset.encode([bytes.fromhex(
+_KEYS = {"1": bytes.fromhex(
     "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
     "7903fe1008b8bc99a41ae9e95628bc64f2f1b20c2d7e9f5177a3c294d4462299"
-)])  # fmt: skip
+)}  # fmt: skip
 _ROOT = root.unpack(golden.ROOT).root
 _ROWS = [partitions.Row(1, 2, 0x9000, 0x4000, "nvs", 0), partitions.Row(0, 16, 0x10000, 0x100000, "ota_0", 0)]
 
@@ -72,10 +70,9 @@ _PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "json": (strictjson.loads, _PAYLOAD),
     "manifest": (manifest.parse, _PAYLOAD),
     "patch index": (manifest.parse_index, b'[{"base":"%s","size":1,"sha256":"%s"}]' % ((_BLOB["sha256"].encode(),) * 2)),
-    "jws": (lambda data: jws.verify(data, keyset.decode(_KEYS)), b"eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.e30." + b"A" * 86),
-    "key set": (keyset.decode, _KEYS),
+    "jws": (lambda data: jws.verify(data, _KEYS), b"eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.e30." + b"A" * 86),
     "root": (_accept_root, golden.ROOT),
-    "journal record": (lambda data: state.decode(data.ljust(state.RECORD, b"\xff")), _record()),
+    "journal record": (lambda data: state.decode(data[: state.length(data.ljust(state.HEAD))]), _record()),
     "slot image": (_parse_slot, _SLOT),
     "patch": (_decode_patch, delta.make(_BASE, _NEW)),
     "partition table": (partitions.decode, partitions.encode(_ROWS)),

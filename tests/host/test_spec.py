@@ -17,10 +17,11 @@ import pytest
 
 from core import golden
 from host.documents import ROOT, tables
-from mulligan.core import errors, inflate, jws, keyset, manifest, p256_comb, patch, root, slot, state
+from mulligan import config
+from mulligan.core import errors, inflate, jws, manifest, p256_comb, patch, root, slot, state
 from mulligan.core.errors import FormatError, MulliganError, PatchError
 from mulligan.core.journal import Journal
-from mulligan_host import keys, partitions, release
+from mulligan_host import ceremony, keys, partitions, release
 
 SPEC = tables(ROOT / "docs" / "SPEC.md")
 _CODES = {"B": "u8", "H": "u16", "I": "u32"}
@@ -28,8 +29,6 @@ _CODES = {"B": "u8", "H": "u16", "I": "u32"}
 # Caption: the struct formats that follow one another there, from which offset on, and what stands behind them.
 _IMAGE, _TRIAL = state._IMAGE, state._TRIAL
 LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
-    "Key set: header": ([(keyset.HEADER, 0)], []),
-    "Key set: entry": ([(keyset.ENTRY, 0)], []),
     "Root: header": ([(root.HEADER, 0)], []),
     "Root: key": ([(root.KEY, 0)], []),
     "Root: signature": ([(root.SIGNATURE, 0)], []),
@@ -83,14 +82,14 @@ def test_constants(caption: str) -> None:
 
 def test_what_the_layouts_add_up_to() -> None:
     """Sizes that several tables share."""
-    assert struct.calcsize(keyset.HEADER) + keyset.MAX_KEYS * struct.calcsize(keyset.ENTRY) + 4 == keyset.MAX_LENGTH
     full = struct.calcsize(root.HEADER) + root.MAX_KEYS * struct.calcsize(root.KEY)
     assert full + 1 + root.MAX_SIGNATURES * struct.calcsize(root.SIGNATURE) == root.MAX_LENGTH
     assert struct.calcsize(patch._HEADER) == patch.HEADER_SIZE
     assert struct.calcsize(slot._FORMAT) == slot._AT_CHECKSUM == slot.HEADER_SIZE - 4
     last = SPEC["Journal: entry"][-1]
     assert int(last["offset"]) + int(last["size"]) == state._ENTRY_SIZE
-    assert struct.calcsize(state._HEADER) + state.MAX_ENTRIES * state._ENTRY_SIZE + 4 <= state.MARKS
+    assert struct.calcsize(state._HEADER) == state.HEAD
+    assert state.HEAD + state.MAX_ENTRIES * state._ENTRY_SIZE + 4 <= state.MARKS
     assert state.MARKS + 8 <= state.RECORD
     assert "plane: " + ", ".join(f"{i} {plane}" for i, plane in enumerate(state.PLANES)) in _fields("Journal: entry")
     assert patch.max_chunk(12) == 4096 * 9 // 8
@@ -99,14 +98,10 @@ def test_what_the_layouts_add_up_to() -> None:
 
 def test_checksums_cover_what_the_text_says() -> None:
     """A changed byte is refused exactly where the text puts it under the checksum, and let pass where it says `not read`."""
-    assert _damage_found(golden.KEY_SET, keyset.decode, FormatError) == set(range(92))
     head = golden.SLOT_IMAGE[:96]
     assert _damage_found(head, lambda raw: slot.parse(raw, 1 << 20), FormatError) == set(range(96))
 
-    def record(raw: bytes) -> None:
-        state.decode(raw + b"\xff" * (state.RECORD - len(raw)))
-
-    assert _damage_found(golden.RECORD, record, FormatError) == set(range(16 + state._ENTRY_SIZE + 4))
+    assert _damage_found(golden.RECORD, state.decode, FormatError) == set(range(state.HEAD + state._ENTRY_SIZE + 4))
 
     def header(raw: bytes) -> None:
         size = patch.table_size(raw[: patch.HEADER_SIZE], 5096)
@@ -213,6 +208,7 @@ def test_release_directory(tmp_path: Path) -> None:
         image = slot.build("digits", version, bytes(range(256)) * 20, 512, vectors, [], [3])
         directory.build(release.Order(image, ["virtual"], release.Health(correct=1)))
         directory.sign(version, signer)
+    directory.add_root(ceremony.first([signer], [signer.public]))
     files = [path.relative_to(directory.path).as_posix() for path in directory.path.rglob("*") if path.is_file()]
     patterns = [row["pattern"].strip("`") for row in SPEC["Release directory: files"]]
     assert [sum(bool(re.fullmatch(pattern, name)) for pattern in patterns) for name in files] == [1] * len(files)
@@ -220,21 +216,8 @@ def test_release_directory(tmp_path: Path) -> None:
 
 
 def test_configuration_file() -> None:
-    """``board`` needs the chip to be imported, so its source is read instead."""
-    tree = ast.parse((ROOT / "firmware" / "mulligan" / "board.py").read_text(encoding="utf-8"))
-    names = _module_constants(tree)
-    found = next(
-        node.value
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and ast.unparse(node.targets[0]) == "known"
-    )
-    defaults = {
-        ast.literal_eval(key): names[value.id] if isinstance(value, ast.Name) else ast.literal_eval(value)
-        for key, value in zip(found.keys, found.values, strict=True)
-        if key is not None
-    }
     table = SPEC["Configuration file: fields"]
-    assert {row["field"].strip("`"): ast.literal_eval(row["default"].strip("`")) for row in table} == defaults
+    assert {row["field"].strip("`"): ast.literal_eval(row["default"].strip("`")) for row in table} == config.FIELDS
 
 
 def test_error_codes() -> None:
@@ -295,8 +278,10 @@ def _documents(caption: str) -> tuple[Callable[[Any], object], Any, set[str]]:
     if isinstance(document, dict):
         document["critical"] = ["expires"]
         document["artifacts"][0]["health"].update({key: default for key, _, _, default in manifest.RULES if default is not None})
-        assert set(document) == set(manifest._KNOWN)
+        assert set(document) == {*manifest._KNOWN, "critical"}
         item = document["artifacts"][0]
+        item.update({"after": "1.0.0", "hard_floor": 1, "critical": ["after"]})
+        assert set(item) == {*manifest._ARTIFACT, "critical"}
         names = {*document, *item, *item["full"], *item["health"]}
     else:
         document = document[0]
@@ -347,8 +332,8 @@ def _values(kind: str, low: int, high: int) -> tuple[list[object], list[object]]
         return list(state.PLANES), ["", "cloud", "Model"]
     if kind == "names":
         return [["a"] * low, ["a"] * high], [*_shorter(["a"] * low), ["a"] * (high + 1), [1], "a", {}]
-    if kind == "fields":
-        known = ["release"] * (high + 1)
+    if kind in ("fields", "artifact fields"):
+        known = ["release" if kind == "fields" else "plane"] * (high + 1)
         return [known[:low], known[:high]], [*_shorter(known[:low]), known, ["colour"], "release"]
     if kind == "artifacts":
         named = [{**item, "name": f"m{i}"} for i in range(high + 1)]

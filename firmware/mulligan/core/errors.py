@@ -103,6 +103,12 @@ class ClockUnset(Untrusted):
     code = 62
 
 
+class NotFound(TransportError):
+    """The server has no such file."""
+
+    code = 63
+
+
 class NotAvailable(MulliganError):
     """Nothing to serve: no confirmed model of that name, or the feature is not configured."""
 

@@ -8,7 +8,7 @@ force. Attempts are counted by clearing bits of two mark words beside the record
 import struct
 
 from .errors import FlashError, FormatError
-from .state import MARKS, RECORD, State, decode, encode
+from .state import MARKS, RECORD, State, decode, encode, length
 
 SECTOR = 4096
 _PIECE = 128  # of a record, read back at a time
@@ -23,7 +23,6 @@ class Journal:
 
     def __init__(self, region):
         self._region = region
-        self._record = bytearray(RECORD)
         self._check = bytearray(_PIECE)
         self._marks = bytearray(8)
         self.state = State()
@@ -34,11 +33,12 @@ class Journal:
     def commit(self):
         """Make ``state`` the truth. Raises: FlashError where the flash does not hold what was written; the old one stands."""
         at = self._free()
-        encode(self.state, self._number + 1, self._record)
-        self._region.program(at, self._record)  # cut: a torn record, the one before it in force
-        for offset in range(0, RECORD, _PIECE):
+        record = memoryview(encode(self.state, self._number + 1))
+        self._region.program(at, record)  # cut: a torn record, the one before it in force
+        for offset in range(0, len(record), _PIECE):
+            written = record[offset : offset + _PIECE]
             self._region.readinto(at + offset, self._check)
-            if self._check != memoryview(self._record)[offset : offset + _PIECE]:
+            if self._check[: len(written)] != written:
                 self._find()
                 raise FlashError("journal: the record at {} does not read back".format(hex(at)))
         self._at = at
@@ -61,9 +61,11 @@ class Journal:
     def _find(self):
         self._number, self._at, self.state = 0, None, State()
         for at in range(0, self._region.size, RECORD):
-            self._region.readinto(at, self._record)
+            self._region.readinto(at, self._check)
             try:
-                number, state = decode(self._record)
+                record = bytearray(length(self._check))
+                self._region.readinto(at, record)
+                number, state = decode(record)
             except FormatError:
                 continue
             if number > self._number:
@@ -77,9 +79,15 @@ class Journal:
             if at % SECTOR == 0:
                 self._region.erase(at)  # cut: the oldest sector is half erased, its records too old to count
                 return at
-            self._region.readinto(at, self._record)
-            if all(byte == 0xFF for byte in self._record):
+            if self._blank(at):
                 return at
+
+    def _blank(self, at):
+        for offset in range(0, RECORD, _PIECE):
+            self._region.readinto(at + offset, self._check)
+            if any(byte != 0xFF for byte in self._check):
+                return False
+        return True
 
     def _marked(self, word):
         if self._at is None:

@@ -1,52 +1,64 @@
-"""The keys partition: the public keys that this device accepts releases from. Bytes: docs/SPEC.md, "Key set"."""
+"""The keys partition: two slots, in halves, and the root in them that this device goes by. Bytes: docs/SPEC.md, "Keys partition".
 
-import struct
-from binascii import crc32
+The journal names the slot that holds the trusted root, and the hash of its content. Where it names none, or the flash holds
+something else there, a root still proves itself: it carries the signatures of its own threshold.
+"""
 
-from . import p256
+from hashlib import sha256
+
+from . import root
 from .errors import FormatError
+from .root import key_id as key_id
+from .state import Sealed
 
-MAGIC = b"MKEY"
-VERSION = 1
-MAX_KEYS = 8
-HEADER = "<4sBBH"  # magic, version, count, reserved
-ENTRY = "<16s64s"  # kid padded with NUL, public key x‖y
-MAX_LENGTH = 8 + MAX_KEYS * 80 + 4
+SECTOR = 4096
+_PIECE = 512
 
 
-def key_id(public_key):
-    """The kid of a 64-byte public key: the first 12 hex digits of its SHA-256, so that a name cannot be moved to another key."""
-    from binascii import hexlify
-    from hashlib import sha256
-
-    return hexlify(sha256(public_key).digest()[:6]).decode()
+def slot_size(region):
+    """Bytes of one slot of the keys partition ``region``."""
+    return region.size // (2 * SECTOR) * SECTOR
 
 
-def encode(public_keys):
-    """The bytes of a key set of 64-byte public keys. Raises: FormatError for more than MAX_KEYS."""
-    if len(public_keys) > MAX_KEYS:
-        raise FormatError("key set: at most {} keys".format(MAX_KEYS))
-    data = struct.pack(HEADER, MAGIC, VERSION, len(public_keys), 0)
-    for key in public_keys:
-        data += struct.pack(ENTRY, key_id(key).encode(), key)
-    return data + struct.pack("<I", crc32(data))
+def digest(region, slot, length):
+    """The SHA-256 of the first ``length`` bytes of a slot."""
+    hasher = sha256()
+    piece = memoryview(bytearray(_PIECE))
+    at = slot * slot_size(region)
+    while length:
+        part = piece[: min(_PIECE, length)]
+        region.readinto(at, part)
+        hasher.update(part)
+        at += len(part)
+        length -= len(part)
+    return hasher.digest()
 
 
-def decode(data):
-    """{kid: 64-byte public key} of a key set at the start of ``data``. Raises: FormatError."""
-    if len(data) < 12:
-        raise FormatError("key set: truncated")
-    magic, version, count, _ = struct.unpack_from(HEADER, data, 0)
-    if magic != MAGIC or version != VERSION or count > MAX_KEYS:
-        raise FormatError("key set: none here, or of another version")
-    end = 8 + 80 * count
-    if len(data) < end + 4 or struct.unpack_from("<I", data, end)[0] != crc32(bytes(data[:end])):
-        raise FormatError("key set: checksum does not match")
-    keys = {}
-    for i in range(count):
-        kid, key = struct.unpack_from(ENTRY, data, 8 + 80 * i)
-        kid = kid.rstrip(b"\0").decode()
-        if p256.public_point(key) is None or kid != key_id(key):
-            raise FormatError("key set: key " + str(i) + " is not a point of P-256 under its own name")
-        keys[kid] = key
-    return keys
+def trusted(region, sealed, verify):
+    """(Root, Sealed): what to go by in ``region`` (size, readinto(offset, buf)), where the journal's state says ``sealed``.
+
+    The Sealed differs from ``sealed`` where that names nothing that the flash holds: then it is the root of the highest number
+    among those that the threshold of their own keys has signed. verify: as p256.verify.
+    Raises: FormatError where there is none.
+    """
+    if sealed and sealed.slot < 2 and sealed.length <= slot_size(region):
+        if digest(region, sealed.slot, sealed.length) == sealed.sha256:
+            return _read(region, sealed.slot, sealed.length).root, sealed
+    best = None
+    for slot in (0, 1):
+        try:
+            signed = _read(region, slot, root.MAX_LENGTH)
+        except FormatError:
+            continue
+        if (best is None or signed.root.number > best[0].number) and root.proves_itself(signed, verify):
+            length = root.length(signed)
+            best = signed.root, Sealed(slot, length, digest(region, slot, length))
+    if best is None:
+        raise FormatError("no root in the keys partition: set this board up anew")
+    return best
+
+
+def _read(region, slot, length):
+    data = bytearray(min(length, slot_size(region)))
+    region.readinto(slot * slot_size(region), data)
+    return root.unpack(data)

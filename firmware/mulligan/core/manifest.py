@@ -17,9 +17,11 @@ _DAY_MS = 86400000
 Manifest = namedtuple("Manifest", ("release", "sequence", "issued", "expires", "boards", "boot_ms", "artifacts"))
 
 # One artifact. full: Blob of the patch that needs no base; patches: Blob of the patch index, or None;
-# requires: {plane: lowest version}.
+# requires: {plane: lowest version}; after: the lowest version of itself that it may follow, or None; hard_floor: once it is
+# confirmed, what has a lower counter must not run again, 0 for no such floor.
 Artifact = namedtuple(
-    "Artifact", ("plane", "name", "version", "counter", "size", "sha256", "full", "patches", "requires", "rules")
+    "Artifact",
+    ("plane", "name", "version", "counter", "size", "sha256", "full", "patches", "requires", "after", "hard_floor", "rules"),
 )
 
 Blob = namedtuple("Blob", ("size", "sha256"))
@@ -28,14 +30,11 @@ Patch = namedtuple("Patch", ("base", "size", "sha256"))
 
 def parse(payload):
     """The Manifest that ``payload`` (bytes, already authenticated) spells. Raises: FormatError."""
-    doc = _object(strictjson.loads(payload), "manifest")
-    for field in _list(doc.get("critical", []), "critical", 8):
-        if field not in _KNOWN:
-            raise FormatError("manifest: critical field " + repr(field) + " is not known here")
+    doc = _object(strictjson.loads(payload), "manifest", _KNOWN)
     if _int(doc, "mulligan", 1, 255) != VERSION:
         raise FormatError("manifest: version " + str(doc["mulligan"]) + " is not known here")
     semver.parse(_str(doc, "release", semver.MAX_LENGTH))
-    artifacts = [_artifact(_object(a, "artifact")) for a in _list(doc.get("artifacts"), "artifacts", MAX_ARTIFACTS)]
+    artifacts = [_artifact(_object(a, "artifact", _ARTIFACT)) for a in _list(doc.get("artifacts"), "artifacts", MAX_ARTIFACTS)]
     if not artifacts or len({(a.plane, a.name) for a in artifacts}) != len(artifacts):
         raise FormatError("manifest: no artifact, or one named twice")
     return Manifest(
@@ -53,7 +52,7 @@ def parse_index(raw):
     """The [Patch] of a patch index, whose hash the manifest signs. Raises: FormatError."""
     return [
         Patch(_hash(p, "base"), _int(p, "size", 1, _U32), _hash(p, "sha256"))
-        for p in [_object(p, "patch") for p in _list(strictjson.loads(raw), "patch index", 32)]
+        for p in [_object(p, "patch", ("base",) + _BLOB) for p in _list(strictjson.loads(raw), "patch index", 32)]
     ]
 
 
@@ -62,7 +61,12 @@ def bound_ms(boot_ms, rules):
     return rules.attempts * (boot_ms + rules.deadline_ms + rules.watchdog_ms) + boot_ms
 
 
-_KNOWN = ("mulligan", "release", "sequence", "issued", "expires", "boards", "boot_ms", "artifacts", "critical")
+# The fields of each object that this reader knows. "critical" may name others, and then the manifest is refused.
+_KNOWN = ("mulligan", "release", "sequence", "issued", "expires", "boards", "boot_ms", "artifacts")
+_ARTIFACT = (
+    "plane", "name", "version", "counter", "size", "sha256", "full", "patches", "requires", "after", "hard_floor", "health",
+)  # fmt: skip
+_BLOB = ("size", "sha256")
 
 
 def _artifact(doc):
@@ -71,22 +75,28 @@ def _artifact(doc):
         raise FormatError("manifest: no plane " + repr(plane))
     version = _str(doc, "version", semver.MAX_LENGTH)
     semver.parse(version)
-    requires = _object(doc.get("requires", {}), "requires")
+    requires = _object(doc.get("requires", {}), "requires", PLANES)
     for needed, lowest in requires.items():
         if needed not in PLANES or not isinstance(lowest, str):
             raise FormatError("manifest: requires names a plane and its lowest version")
         semver.parse(lowest)
+    after = _str(doc, "after", semver.MAX_LENGTH) if "after" in doc else None
+    if after:
+        semver.parse(after)
+    counter = _int(doc, "counter", 1, _U32)
     return Artifact(
         plane,
         _name(doc.get("name")),
         version,
-        _int(doc, "counter", 1, _U32),
+        counter,
         _int(doc, "size", 1, 1 << 26),
         _hash(doc, "sha256"),
         _blob(doc["full"] if "full" in doc else None),
         _blob(doc["patches"]) if "patches" in doc else None,
         requires,
-        _rules(_object(doc.get("health"), "health")),
+        after,
+        _int(doc, "hard_floor", 1, counter) if "hard_floor" in doc else 0,
+        _rules(_object(doc.get("health"), "health", [rule[0] for rule in RULES])),
     )
 
 
@@ -114,13 +124,17 @@ def _rules(doc):
 
 
 def _blob(doc):
-    doc = _object(doc, "source")
+    doc = _object(doc, "source", _BLOB)
     return Blob(_int(doc, "size", 1, _U32), _hash(doc, "sha256"))
 
 
-def _object(value, what):
+def _object(value, what, known):
+    """``value``, an object; a field that it calls critical must be among the ``known``."""
     if not isinstance(value, dict):
         raise FormatError("manifest: " + what + " is not an object")
+    for field in _list(value.get("critical", []), "critical", 8):
+        if field not in known:
+            raise FormatError("manifest: critical field {} of {} is not known here".format(repr(field), what))
     return value
 
 

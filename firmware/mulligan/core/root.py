@@ -9,9 +9,7 @@ import struct
 from collections import namedtuple
 from hashlib import sha256
 
-from . import p256
 from .errors import FormatError, RootError
-from .keyset import key_id
 
 MAGIC = b"MROT"
 VERSION = 1
@@ -36,6 +34,11 @@ Root = namedtuple("Root", ("number", "issued", "expires", "threshold", "ceiling"
 Key = namedtuple("Key", ("public", "roles"))
 # body: the bytes of the root, which are signed; signatures: {kid: 64 bytes r‖s}, unchecked.
 Signed = namedtuple("Signed", ("root", "body", "signatures"))
+
+
+def key_id(public_key):
+    """The kid of a 64-byte public key: the first 12 hex digits of its SHA-256, so that a name cannot be moved to another key."""
+    return _by_id((public_key,)).hex()
 
 
 def make(number, issued, expires, threshold, ceiling, keys):
@@ -71,8 +74,8 @@ def decode(body):
     last = b""
     for i in range(count):
         roles, public = struct.unpack_from(KEY, body, 24 + 65 * i)
-        if not 0 < roles <= ROOT | RELEASE | FLEET or p256.public_point(public) is None:
-            raise FormatError("root: key {} has no known role, or is not a point of P-256".format(i))
+        if not 0 < roles <= ROOT | RELEASE | FLEET:
+            raise FormatError("root: key {} has no known role".format(i))
         kid = _by_id((public, roles))
         if kid <= last:
             raise FormatError("root: key {} is there twice, or out of order".format(i))
@@ -143,12 +146,23 @@ def accept(current, candidate, verify):
     only the last root has to be in date.
     Raises: RootError; the current root stays.
     """
-    steps = accepting(current, candidate, verify)
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            return done.value
+    return _value(accepting(current, candidate, verify))
+
+
+def lower(state, root):
+    """Bring down in ``state`` (a state.State) what stands above the ceiling of ``root``, if it has one, or is later than it."""
+    if root.ceiling is not None:
+        state.sequence = min(state.sequence, root.ceiling)
+        state.order = min(state.order, root.ceiling)
+        state.time = min(state.time, root.issued)
+        for entry in state.entries:
+            entry.floor = min(entry.floor, root.ceiling)
+            entry.hard_floor = min(entry.hard_floor, root.ceiling)
+
+
+def proves_itself(signed, verify):
+    """Whether the threshold of its own root keys has signed a root: then it is whole, but not yet one to trust."""
+    return _value(signers(signed.root, signed, verify)) >= signed.root.threshold
 
 
 def accepting(current, candidate, verify):
@@ -156,18 +170,32 @@ def accepting(current, candidate, verify):
     new = candidate.root
     if new.number != current.number + 1:
         raise RootError("root {}: not the one after root {}, which is here".format(new.number, current.number))
-    digest = sha256(signing_bytes(candidate.body)).digest()
     for root, whose in ((current, "old"), (new, "new")):
-        count = 0
-        for kid, public in keys_for(root, ROOT).items():
-            if count < root.threshold and kid in candidate.signatures:
-                count += verify(public, digest, candidate.signatures[kid])
-                yield
+        count = yield from signers(root, candidate, verify)
         if count < root.threshold:
             raise RootError(
                 "root {}: {} of {} signatures that the {} root asks for".format(new.number, count, root.threshold, whose)
             )
     return new
+
+
+def signers(root, signed, verify):
+    """A generator: how many root keys of ``root`` have signed ``signed``, but no more than its threshold asks for."""
+    digest = sha256(signing_bytes(signed.body)).digest()
+    count = 0
+    for kid, public in keys_for(root, ROOT).items():
+        if count < root.threshold and kid in signed.signatures:
+            count += verify(public, digest, signed.signatures[kid])
+            yield
+    return count
+
+
+def _value(generator):
+    while True:
+        try:
+            next(generator)
+        except StopIteration as done:
+            return done.value
 
 
 def _by_id(key):

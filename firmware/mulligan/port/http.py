@@ -8,7 +8,7 @@ import socket
 import time
 
 from ..borrow import SECURE, Borrowed
-from ..core.errors import TransportError
+from ..core.errors import NotFound, TransportError
 
 _MAX_LINE = 512
 _MAX_HEADERS = 32
@@ -185,6 +185,8 @@ def _response(link, start, limit):
     else:
         raise TransportError("HTTP: too many header lines")
     # A 200 to a range request is the whole file from its first byte: never take it for the rest.
+    if status[1] == b"404":
+        raise NotFound("HTTP: status 404")
     if status[1] != (b"206" if start else b"200"):
         raise TransportError("HTTP: status {}{}".format(status[1].decode(), ", wanted a range" if start else ""))
     if start and not headers.get(b"content-range", b"").startswith("bytes {}-".format(start).encode()):

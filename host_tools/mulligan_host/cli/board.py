@@ -8,7 +8,7 @@ import rich_click as click
 
 from mulligan.core import partitions
 from mulligan.core.errors import FormatError
-from mulligan_host import files, provision
+from mulligan_host import ceremony, files, provision
 from mulligan_host import keys as signing
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython, resolve
@@ -26,6 +26,9 @@ def board() -> None:
 @board.command()
 @click.argument("flash", type=_FILE)
 @click.option("--key", "keys", multiple=True, type=_FILE, help=_NEW + "a public key that may sign its releases; repeat for more.")
+@click.option(
+    "--root", type=_FILE, help=_NEW + "the signed root it trusts, in place of --key: only such a board can take the next."
+)
 @click.option("--model", type=_FILE, help=_NEW + "the slot image that it starts with.")
 @click.option("--url", help=_NEW + "of the release directory it polls.")
 @click.option("--ca", type=_FILE, help=_NEW + "DER of the certificate authority of an https URL.")
@@ -37,8 +40,8 @@ def board() -> None:
 @click.option("--until", metavar="REGEX", help="Stop when a console line matches.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for --until.")
 def virtual(
-    flash: Path, keys: tuple[Path, ...], model: Path | None, url: str | None, ca: Path | None, name: str | None,
-    poll_ms: int | None, app: Path | None, size: int, power_cut: int | None, until: str | None, timeout: float,
+    flash: Path, keys: tuple[Path, ...], root: Path | None, model: Path | None, url: str | None, ca: Path | None,
+    name: str | None, poll_ms: int | None, app: Path | None, size: int, power_cut: int | None, until: str | None, timeout: float,
 ) -> None:  # fmt: skip
     """Run the virtual board whose flash is the file FLASH, until Ctrl-C, and show its console.
 
@@ -50,13 +53,16 @@ def virtual(
     except re.error as e:
         raise click.UsageError(f"--until {until}: not a regular expression: {e}") from e
     ports = resolve()
-    given = (keys, model, url, ca, name, poll_ms, app)
+    given = (keys, root, model, url, ca, name, poll_ms, app)
     if not flash.exists():
-        if not keys:
-            raise click.UsageError(f"{flash}: not there; to make a new board, give --key (a public key from: mulligan keys new)")
+        if bool(keys) == bool(root):
+            raise click.UsageError(
+                f"{flash}: not there; to make a new board, give --key (a public key from: mulligan keys new) or --root, not both"
+            )
+        publics = [signing.load_public(path) for path in keys]
         setup = provision.Setup(
             name or "virtual",
-            [signing.load_public(path) for path in keys],
+            files.read(root) if root else ceremony.first([signing.Signer.generate()], publics),
             files.read(model) if model else None,
             url + "/" * (not url.endswith("/")) if url else "",
             files.read(ca) if ca else b"",
@@ -65,7 +71,9 @@ def virtual(
         )
         provision.virtual_flash(flash, setup, _main_port(ports), size << 20)
     elif any(given):
-        raise click.UsageError(f"{flash}: is there already; leave out --key, --model, --url and the like, or remove the file")
+        raise click.UsageError(
+            f"{flash}: is there already; leave out --key, --root, --model, --url and the like, or remove the file"
+        )
     with VirtualBoard(flash, ports, size=size << 20, on_line=lambda line: click.echo(line)) as running:
         _has_table(running, flash)
         if power_cut:

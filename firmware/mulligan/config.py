@@ -1,0 +1,24 @@
+"""What the device is told once, in the file mulligan.json in the root of vfs. Fields: docs/SPEC.md, "Configuration file"."""
+
+import json
+from collections import namedtuple
+
+from .core.errors import FormatError
+
+FIELDS = {"board": "", "url": "", "channel": "stable", "ca": "", "cert": "", "key": "", "poll_ms": 60000}
+
+# In the order of the names: MicroPython's dicts keep none.
+Config = namedtuple("Config", tuple(sorted(FIELDS)))  # type: ignore[misc]
+
+
+def parse(raw):
+    """The Config that the JSON text ``raw`` spells; what it leaves out has the value in FIELDS. Raises: FormatError."""
+    try:
+        doc = json.loads(raw)
+    except ValueError:
+        raise FormatError("mulligan.json: not JSON")
+    if not isinstance(doc, dict) or not all(k in FIELDS and isinstance(v, type(FIELDS[k])) for k, v in doc.items()):
+        raise FormatError("mulligan.json: only {} are known".format(", ".join(sorted(FIELDS))))
+    if not doc.get("board"):
+        raise FormatError("mulligan.json: board is missing")
+    return Config(*[doc.get(field, FIELDS[field]) for field in sorted(FIELDS)])

@@ -1,0 +1,13 @@
+"""Signature: from the bytes of a token to its payload, or a refusal. What the payload means is left to `admission`, so that the
+arithmetic has the heap to itself."""
+
+from .core import jws, keyset, p256, root
+
+
+def check(token, keys, sealed):
+    """(payload, Root): what ``token`` says, signed by a release key of the root that is trusted, and that root.
+
+    keys: the Region of the keys partition; sealed: State.keys. Raises: FormatError, SignatureError.
+    """
+    trusted, _ = keyset.trusted(keys, sealed, p256.verify)
+    return jws.verify(token, root.keys_for(trusted, root.RELEASE)), trusted
