@@ -132,7 +132,7 @@ class Rig:
         self.directory = release.Directory(work / "releases")
         self.signer = keys.create(work / "release.pem")
         self.root_signer = keys.Signer.generate()
-        self.root = ceremony.first([self.root_signer], [self.signer.public])
+        self.root = self.first_root()
         self.events: list[tuple[int, str]] = []
         """Virtual time and line of everything that Mulligan and the app printed."""
         self.on_event: Callable[[str], None] | None = None
@@ -165,6 +165,10 @@ class Rig:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._stack.__exit__(kind, error, trace)
+
+    def first_root(self) -> bytes:
+        """Return the root that the board trusts from the start."""
+        return ceremony.first([self.root_signer], [self.signer.public])
 
     # Releases
 
