@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mulligan.core import root, slot, state
 from mulligan.core.errors import FormatError
-from mulligan_host import ceremony
+from mulligan_host import ceremony, credentials
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
 from mulligan_host.resources import resource
@@ -46,7 +46,8 @@ class Setup:
 def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4MB) -> None:
     """Write the flash file, ``size`` bytes, of a new virtual board that runs ``mp``.
 
-    Raises: FormatError, NoSlot; HostError if its directory is missing, or the root is not signed; OSError naming ``path``.
+    Raises: FormatError, NoSlot; HostError if its directory is missing, the root is not signed, or what is for TLS
+    could not work; OSError naming ``path``.
     """
     if not path.parent.is_dir():
         raise HostError(f"{path}: there is no directory {path.parent}; make it first")
@@ -57,7 +58,10 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
             config[name] = file
             files[file] = content
     files[CONFIG] = json.dumps(config).encode()
-    ceremony.require(root.unpack(setup.root), None)
+    trusted = root.unpack(setup.root)
+    ceremony.require(trusted, None)
+    if setup.cert or setup.key:
+        credentials.check(setup.cert, setup.key, [key.public for key in trusted.root.keys])
     regions = {"keys": setup.root, "journal": _journal(setup.root, setup.model)}
     if setup.model is not None:
         regions["model_0"] = setup.model

@@ -32,6 +32,8 @@ def board() -> None:
 @click.option("--model", type=_FILE, help=_NEW + "the slot image that it starts with.")
 @click.option("--url", help=_NEW + "of the release directory it polls.")
 @click.option("--ca", type=_FILE, help=_NEW + "DER of the certificate authority of an https URL.")
+@click.option("--cert", type=_FILE, help=_NEW + "DER of its own certificate, for a server that asks for one.")
+@click.option("--cert-key", type=_FILE, help=_NEW + "DER of the private key to --cert; never a key that signs.")
 @click.option("--board", "name", help=_NEW + "what releases call it.  [default: virtual]")
 @click.option("--poll-ms", type=click.IntRange(1), help=_NEW + "how often it polls.  [default: 60000]")
 @click.option("--app", type=_FILE, help=_NEW + "a main.py in place of the example app.")
@@ -41,7 +43,8 @@ def board() -> None:
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for --until.")
 def virtual(
     flash: Path, keys: tuple[Path, ...], root: Path | None, model: Path | None, url: str | None, ca: Path | None,
-    name: str | None, poll_ms: int | None, app: Path | None, size: int, power_cut: int | None, until: str | None, timeout: float,
+    cert: Path | None, cert_key: Path | None, name: str | None, poll_ms: int | None, app: Path | None, size: int,
+    power_cut: int | None, until: str | None, timeout: float,
 ) -> None:  # fmt: skip
     """Run the virtual board whose flash is the file FLASH, until Ctrl-C, and show its console.
 
@@ -53,7 +56,7 @@ def virtual(
     except re.error as e:
         raise click.UsageError(f"--until {until}: not a regular expression: {e}") from e
     ports = resolve()
-    given = (keys, root, model, url, ca, name, poll_ms, app)
+    given = (keys, root, model, url, ca, cert, cert_key, name, poll_ms, app)
     if not flash.exists():
         if bool(keys) == bool(root):
             raise click.UsageError(
@@ -66,6 +69,8 @@ def virtual(
             files.read(model) if model else None,
             url + "/" * (not url.endswith("/")) if url else "",
             files.read(ca) if ca else b"",
+            files.read(cert) if cert else b"",
+            files.read(cert_key) if cert_key else b"",
             poll_ms=poll_ms or provision.Setup.poll_ms,
             files={"main.py": files.read(app)} if app else {},
         )

@@ -126,11 +126,11 @@ def _role(role: str) -> Callable[..., Any]:
 @_OUT
 def new_root(
     root: tuple[Path, ...], release: tuple[Path, ...], fleet: tuple[Path, ...], threshold: int | None, days: int,
-    signing: tuple[str, ...], out: Path,
+    signing_keys: tuple[str, ...], out: Path,
 ) -> None:  # fmt: skip
     """Make root 1: which keys a new board trusts, and for what."""
     change = ceremony.Change(_public({"root": root, "release": release, "fleet": fleet}), (), threshold, days)
-    _finish(ceremony.propose(None, change), None, signing, out)
+    _finish(ceremony.propose(None, change), None, signing_keys, out)
 
 
 @keys.command()
@@ -142,12 +142,12 @@ def new_root(
 @_change
 def rotate(
     before: Path, root: tuple[Path, ...], release: tuple[Path, ...], fleet: tuple[Path, ...], remove: tuple[str, ...],
-    threshold: int | None, days: int | None, ceiling: int | None, signing: tuple[str, ...], out: Path,
+    threshold: int | None, days: int | None, ceiling: int | None, signing_keys: tuple[str, ...], out: Path,
 ) -> None:  # fmt: skip
     """Make the root after BEFORE: keys added, keys removed, or the same ones for another while."""
     change = ceremony.Change(_public({"root": root, "release": release, "fleet": fleet}), remove, threshold, days, ceiling)
     earlier = ceremony.load(before)
-    _finish(ceremony.propose(earlier, change), earlier, signing, out)
+    _finish(ceremony.propose(earlier, change), earlier, signing_keys, out)
 
 
 @keys.command()
@@ -156,7 +156,7 @@ def rotate(
 @_change
 def revoke(
     before: Path, kids: tuple[str, ...], threshold: int | None, days: int | None, ceiling: int | None,
-    signing: tuple[str, ...], out: Path,
+    signing_keys: tuple[str, ...], out: Path,
 ) -> None:  # fmt: skip
     """Make the root after BEFORE without the keys KID: what only they have signed is refused by each device that has it.
 
@@ -166,7 +166,7 @@ def revoke(
     proposed = ceremony.propose(earlier, ceremony.Change({}, kids, threshold, days, ceiling))
     if not roots.keys_for(proposed.root, roots.RELEASE):
         raise HostError("that leaves no key that signs releases: use keys rotate, with --remove and --release")
-    _finish(proposed, earlier, signing, out)
+    _finish(proposed, earlier, signing_keys, out)
 
 
 @keys.command()
@@ -174,11 +174,11 @@ def revoke(
 @_BEFORE
 @click.option("--with", "copies", multiple=True, type=_FILE, help="A copy of ROOT that was signed elsewhere; repeat for more.")
 @key_option(multiple=True)
-def sign(path: Path, before: Path | None, copies: tuple[Path, ...], signing: tuple[str, ...]) -> None:
+def sign(path: Path, before: Path | None, copies: tuple[Path, ...], signing_keys: tuple[str, ...]) -> None:
     """Add signatures to ROOT: of keys that are here, and those that copies of it have got elsewhere."""
     earlier = ceremony.load(before) if before else None
     merged = ceremony.merge(ceremony.load(path), [ceremony.load(copy) for copy in copies])
-    _finish(merged, earlier, signing, path, replace=True)
+    _finish(merged, earlier, signing_keys, path, replace=True)
 
 
 def _public(paths: dict[str, tuple[Path, ...]]) -> dict[str, list[bytes]]:

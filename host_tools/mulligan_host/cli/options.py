@@ -11,7 +11,7 @@ from mulligan_host import command, hsm, signers
 def key_option(*, multiple: bool = False) -> Callable[[Any], Any]:
     """``--key``: what signs, as mulligan_host.signers takes it; a path must not be a directory."""
     more = " Repeat for more." if multiple else ""
-    name = "signing" if multiple else "key"
+    name = "signing_keys" if multiple else "key"
     return click.option(
         "--key", name, required=not multiple, multiple=multiple, metavar="KEY", callback=checked_key, help=signers.HELP + more
     )

@@ -77,6 +77,15 @@ def sign(directory: Path, version: str, key: str, passphrase: str | None, channe
 
 @release.command()
 @_DIRECTORY
+@click.argument("path", metavar="ROOT", type=_FILE)
+def root(directory: Path, path: Path) -> None:
+    """Publish a signed ROOT, made by mulligan keys, for devices to catch up on. It stays there for good."""
+    published = releases.Directory(directory).add_root(ceremony.packed(ceremony.load(path)))
+    click.echo(f"{published}")
+
+
+@release.command()
+@_DIRECTORY
 @click.option("--key", "publics", multiple=True, type=_FILE, help="A public key that may sign it; repeat for more.")
 @click.option("--root", type=_FILE, help="In place of --key: the root whose release keys may sign it.")
 @_CHANNEL
