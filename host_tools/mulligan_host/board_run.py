@@ -12,7 +12,8 @@ from pathlib import Path
 from mulligan.core import slot
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
-from mulligan_host.models.run import RUNTIME, HeapTooSmall, Job, Progress, Run
+from mulligan_host.models.engine import Progress
+from mulligan_host.models.run import RUNTIME, HeapTooSmall, Job, Run
 from mulligan_host.models.samples import input_size, output_size
 from mulligan_host.virtual import firmware, image
 from mulligan_host.virtual.board import VirtualBoard

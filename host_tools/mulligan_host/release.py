@@ -201,6 +201,15 @@ class Directory:
             raise FormatError(f"{path}: not the bytes that its name promises; copy it again from where it was built")
         return data
 
+    def latest(self, plane: str, name: str) -> bytes | None:
+        """Return the artifact in the last release that has one of that plane and name; None if there is none.
+
+        Raises: FormatError, HostError, OSError.
+        """
+        releases = self.releases() if self.path.is_dir() else []
+        found = [a for r in releases for a in r.artifacts if (a.plane, a.name) == (plane, name)]
+        return self.yielded(found[-1]) if found else None
+
     def _make(self) -> None:
         """Make the directory, inside one that is there."""
         for path in (self.path, self.path / "artifacts", self.path / "releases", self.path / "roots"):

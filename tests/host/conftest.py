@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from host.models import Command
 from host.refusals import Run, assert_error, tree
 from host.rig import Rig
 from mulligan_host.cli import main as cli_main
@@ -59,6 +60,26 @@ def fails(here: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixt
         said = capfd.readouterr()
         assert_error(ended.value.code, said.err, code)
         assert tree(here) == before
+        return said.err
+
+    return run
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Run the command line in this process; it must end with exit code ``code``."""
+
+    def run(*arguments: object, code: int = 0) -> str:
+        monkeypatch.delenv("MULLIGAN_DEBUG", raising=False)
+        monkeypatch.setattr(sys, "argv", ["mulligan", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            cli_main.main()
+        said = capsys.readouterr()
+        if not code:
+            assert ended.value.code == 0, said.err
+            return said.out
+        assert_error(ended.value.code, said.err, code)
         return said.err
 
     return run

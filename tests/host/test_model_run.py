@@ -71,6 +71,20 @@ def test_the_reference_outputs_come_from_everywhere(
         assert facts["arena"] < facts["peak_heap"] < facts["heap"]
 
 
+@pytest.mark.parametrize("version", ["1.0.0", "1.1.0", "1.2.0-bad", "1.3.0-slow"])
+def test_accuracy_on_the_device_is_the_hosts(version: str, run_model: RunModel, micropythons: list[MicroPython]) -> None:
+    """Over the whole test split, on both ports: the same bytes as here, so the same classes, so the same accuracy."""
+    model = resource(f"models/digits-{version}.tflite")
+    test = resource("models/digits-test.npz")
+    outputs = {where: run_model(where, model, "--inputs", test)["outputs"] for where in PLACES[:3] if has(micropythons, where)}
+    assert len(outputs) > 1
+    assert len(set(outputs.values())) == 1
+    with np.load(test) as split:
+        classes = np.frombuffer(outputs["host"], np.int8).reshape(-1, 10).argmax(axis=1)
+        assert len(classes) == len(split["y"]) == 719
+        assert (classes == split[f"digits-{version}"]).all()  # as the reference kernels of LiteRT gave when it was trained
+
+
 def test_all_read_the_same(run_model: RunModel, inputs: Path, micropythons: list[MicroPython]) -> None:
     """The counts are those of the model's weights, and the same wherever it runs; a smaller stream only cuts them up."""
     counts = {}

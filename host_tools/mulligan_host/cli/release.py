@@ -5,13 +5,17 @@ from pathlib import Path
 
 import rich_click as click
 
-from mulligan.core import keyset, manifest
+from mulligan.core import keyset, manifest, slot
 from mulligan_host import ceremony, files, inspection, signers
 from mulligan_host import keys as signing
 from mulligan_host import release as releases
 from mulligan_host.cli.options import key_option
+from mulligan_host.cli.progress import progress
 from mulligan_host.cli.secret import ask
 from mulligan_host.errors import HostError
+from mulligan_host.models import compare as comparing
+from mulligan_host.models import gate as gates
+from mulligan_host.models.source import model_of
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _DIRECTORY = click.option(
@@ -45,19 +49,30 @@ def release() -> None:
 @click.option("--days", default=365, show_default=True, help="How long it may be installed.")
 @click.option("--requires", multiple=True, metavar="PLANE=VERSION", help="Lowest version of another plane.")
 @click.option("--release", "version", help="Version of the release; else the model's.")
+@click.option("--gate", "gate_path", type=_FILE, help="Thresholds that the model has to reach, or there is no release.")
+@click.option("--data", type=_FILE, help="What the gate is judged on; else the data that it names.")
 def build(
     directory: Path, image: Path, boards: tuple[str, ...], boot_ms: int, days: int, requires: tuple[str, ...],
-    version: str | None, **health: int,
+    version: str | None, gate_path: Path | None, data: Path | None, **health: int,
 ) -> None:  # fmt: skip
-    """Build a release of the slot IMAGE, with patches from the versions before it."""
+    """Build a release of the slot IMAGE, with patches from the versions before it.
+
+    With a --gate (see mulligan model compare) only if its model passes; the version before is the last release's.
+    """
     needed = {}
     for item in requires:
         plane, equals, lowest = item.partition("=")
         if not equals:
             raise click.UsageError(f"--requires {item}: write PLANE=VERSION")
         needed[plane] = lowest
-    order = releases.Order(files.read(image), list(boards), releases.Health(**health), version, days, boot_ms, needed)
-    built = releases.Directory(directory).build(order)
+    content = files.read(image)
+    source = releases.Directory(directory)
+    if gate_path:
+        _pass(gates.load(gate_path), data, content, source)
+    elif data:
+        raise click.UsageError("--data is for a --gate")
+    order = releases.Order(content, list(boards), releases.Health(**health), version, days, boot_ms, needed)
+    built = source.build(order)
     _print(built)
     click.echo(f"sign it with: mulligan release sign --dir {directory} {built.release} --key KEY")
 
@@ -124,6 +139,21 @@ def show(directory: Path, as_json: bool) -> None:
         return
     for built in found:
         _print(built)
+
+
+def _pass(gate: gates.Gate, data: Path | None, image: bytes, source: releases.Directory) -> None:
+    """Judge the model of ``image``. Raises: HostError if it does not pass the gate."""
+    path = data or gate.data
+    if path is None:
+        raise click.UsageError("the gate names no data: give --data")
+    found = comparing.load_data_set(path)
+    header = slot.parse(image, len(image))
+    before = source.latest("model", header.name)
+    with progress(f"gate: {len(found.y)} samples", len(found.y)) as told:
+        old = None if before is None else comparing.run(model_of(before), found, told)
+        new = comparing.run(model_of(image), found, told)
+    for verdict in gates.require(gate, comparing.compare(old, new, found)):
+        click.echo(f"gate: {verdict}")
 
 
 def _print(built: manifest.Manifest) -> None:

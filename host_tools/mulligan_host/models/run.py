@@ -4,18 +4,17 @@ import os
 import re
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mulligan.core import errors
-from mulligan.tflite import interpreter, loader
+from mulligan.tflite import loader
 from mulligan_host.build import build_package
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
+from mulligan_host.models.engine import Engine, Progress
 from mulligan_host.models.samples import output_size
-from mulligan_host.models.source import ByteSource
 
 RUNTIME = Path(__file__).parent / "runtime"
 STREAM = 4096
@@ -23,9 +22,6 @@ STREAM = 4096
 _MOST_HEAP = 64 << 20
 _FINEST = 1024
 _POLL_SECONDS = 0.1
-
-Progress = Callable[[int], None]
-"""Told how many vectors are done."""
 
 
 @dataclass(frozen=True)
@@ -63,27 +59,17 @@ class HeapTooSmall(HostError):
 
 def on_host(job: Job, progress: Progress) -> Run:
     """Run in this process. Raises: ModelError."""
-    source = ByteSource(job.model, job.stream)
-    engine = interpreter.Interpreter(source)
-    load_reads, load_bytes = source.reads, source.bytes_read
-    source.reads = source.bytes_read = ns = 0
+    engine = Engine(job.model, job.stream)
     outputs = bytearray()
     for done, vector in enumerate(job.inputs):
         if job.fresh and done:
-            engine = interpreter.Interpreter(ByteSource(job.model))
-        at = 0
-        for i in range(len(job.info.inputs)):
-            given = engine.input(i)
-            given[:] = vector[at : at + len(given)]
-            at += len(given)
-        started = time.perf_counter_ns()
-        engine.invoke()
-        ns += time.perf_counter_ns() - started
-        for i in range(len(job.info.outputs)):
-            outputs += engine.output(i)
+            engine.reset()
+        outputs += engine.infer(vector)
         progress(done + 1)
-    kernels = "plain"
-    return Run(bytes(outputs), kernels, ns, "wall", source.reads, source.bytes_read, load_reads, load_bytes, None)
+    source = engine.source
+    return Run(
+        bytes(outputs), "numpy", engine.ns, "wall", source.reads, source.bytes_read, engine.load_reads, engine.load_bytes, None
+    )
 
 
 def on_port(job: Job, mp: MicroPython, heap: int, progress: Progress) -> Run:

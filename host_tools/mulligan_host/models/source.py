@@ -32,6 +32,14 @@ class ByteSource:
         buf[:] = self._data[offset : offset + size]
 
 
+def model_of(data: bytes) -> bytes:
+    """Return the .tflite in a slot image; anything else as it is. Raises: FormatError."""
+    if not data.startswith(slot.MAGIC):
+        return data
+    header = slot.parse(data, len(data))
+    return data[header.model_at : header.model_at + header.model_size]
+
+
 def read_model(path: Path) -> tuple[bytes, loader.Info]:
     """Return the .tflite in ``path``, or in the slot image there, and what it asks for.
 
@@ -39,9 +47,7 @@ def read_model(path: Path) -> tuple[bytes, loader.Info]:
     """
     data = files.read(path)
     try:
-        if data.startswith(slot.MAGIC):
-            header = slot.parse(data, len(data))
-            data = data[header.model_at : header.model_at + header.model_size]
-        return data, loader.inspect(ByteSource(data))
+        model = model_of(data)
+        return model, loader.inspect(ByteSource(model))
     except (FormatError, ModelError) as e:
         raise type(e)(f"{path}: {e}") from e

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from mulligan.core import otadata, partitions
 from mulligan.core.errors import FlashError, FormatError
+from mulligan_host import boards
 from mulligan_host.virtual import bootloader, clock, protocol
 from mulligan_host.virtual.bootloader import Boot
 from mulligan_host.virtual.flash import SECTOR, NorFlash
@@ -30,6 +31,7 @@ class Chip:
     def __init__(self, flash: NorFlash, mac: bytes, violation: Callable[[str], None]) -> None:
         self.flash = flash
         self.clock = clock.VirtualClock()
+        self._speed = boards.load("esp32").speed
         self.cause = Cause.POWER_ON
         self.boot: Boot | None = None
         self.at_repl = False
@@ -53,7 +55,7 @@ class Chip:
             Op.RTC_WRITE: self._rtc_write,
             Op.ID: lambda a, b, payload: (len(self._mac), self._mac),
             Op.TICKS: lambda a, b, payload: ((self.clock.now_us - self._booted_us) & protocol.TICKS_MASK, b""),
-            Op.WORK: lambda a, b, payload: self._pass(clock.work_us(a)),
+            Op.WORK: lambda a, b, payload: self._pass(self._speed.work_us(a)),
             Op.IDLE: lambda a, b, payload: self._pass(a * 1000),
         }
 
@@ -109,7 +111,7 @@ class Chip:
 
     def _read(self, address: int, size: int, payload: bytes) -> Answer:
         data = self.flash.read(address, size)
-        self.clock.advance(clock.read_us(size))
+        self.clock.advance(self._speed.reads_us(1, size))
         return 0, data
 
     def _program(self, address: int, b: int, payload: bytes) -> Answer:

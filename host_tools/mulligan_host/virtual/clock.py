@@ -1,21 +1,15 @@
 """The virtual clock: microseconds that pass by counted work, never by themselves, so that the same actions take the same time.
 
-What each action costs is stated here and nowhere else. They are figures for a stock ESP32 at 240 MHz; where no measurement
-stands behind one, it says so. They make budgets and deadlines testable; they are no forecast for a given board.
+What each action costs is stated here, and for reads and multiply-accumulates in boards/esp32.toml. They are figures for a stock
+ESP32 at 240 MHz; where no measurement stands behind one, it says so. They make budgets and deadlines testable; they are no
+forecast for a given board.
 """
 
-READ_US = 20
-"""Per call of readblocks: tens of microseconds on silicon."""
-READ_BYTES_PER_US = 10
-"""DIO flash at 40 MHz: two bits per clock."""
 ERASE_US = 45_000
 """Per 4 KiB sector, as on flash data sheets; with PROGRAM_PAGE_US it gives the measured 75 KB/s of erase and program."""
 PROGRAM_PAGE_US = 600
 """Per 256 bytes or part of them."""
 PROGRAM_PAGE = 256
-INSTRUCTIONS_PER_MAC = 21
-"""Of the int8 kernels in all, counted in xtensawin code: at 240 MHz about 88 ns."""
-CPU_MHZ = 240
 BOOT_US = 1_000_000
 """From reset to boot.py, one image verification included. An estimate."""
 SOFT_BOOT_US = 200_000
@@ -26,16 +20,8 @@ BOOTLOADER_WDT_US = 9_000_000
 """ESP-IDF's CONFIG_BOOTLOADER_WDT_TIME_MS, its default: what resets a firmware that hangs before boot.py."""
 
 
-def read_us(size: int) -> int:
-    return READ_US + size // READ_BYTES_PER_US
-
-
 def program_us(size: int) -> int:
     return -(-size // PROGRAM_PAGE) * PROGRAM_PAGE_US
-
-
-def work_us(macs: int) -> int:
-    return -(-macs * INSTRUCTIONS_PER_MAC // CPU_MHZ)
 
 
 class WatchdogExpired(Exception):

@@ -73,8 +73,7 @@ def main():
                     print("out", b2a_base64(output[at : at + _LINE]).decode().strip())
             print("done", n)
             if job["fresh"]:
-                engine = None
-                engine = serving.load(region, image)[1].engine
+                engine.reset()
     print("counts", n, us, reads, size, load[0], load[1], chip.heap_peak)
 
 

@@ -1,7 +1,7 @@
 """Runs a model over raw inputs: ``-m run MODEL INPUTS OUTPUTS STREAM FRESH PEAK``. ../run.py starts it and reads what it prints.
 
 INPUTS and OUTPUTS hold the bytes of the tensors back to back. STREAM: the most bytes that are read from MODEL at a time.
-FRESH: 1 to start each vector from a new interpreter's state. PEAK: 1 to run the first vector only, and collect garbage at each
+FRESH: 1 to start each vector from the model's first state. PEAK: 1 to run the first vector only, and collect garbage at each
 read to see how much of the heap is alive. The heap that this runs in is the one that is measured: nothing is imported or kept
 here that running a model would not take.
 """
@@ -62,8 +62,7 @@ def main(_, model, inputs, outputs, stream, fresh, peak):
         if source.peak:
             break
         if int(fresh):
-            engine = None
-            engine = Interpreter(source)
+            engine.reset()
     print(n, us, reads, size, load[0], load[1], source.peak)
 
 

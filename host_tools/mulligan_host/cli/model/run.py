@@ -1,51 +1,36 @@
-"""``mulligan model``: run, measure and judge models, and pack them into slot images."""
+"""``mulligan model run``: vectors through a model, here, on MicroPython or on a board."""
 
 import json
 import re
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import rich_click as click
-from rich.console import Console
-from rich.progress import Progress
 
-from mulligan.core import slot
 from mulligan_host import files
-from mulligan_host import pack as packing
+from mulligan_host.cli.model.common import FILE, JSON, MODEL
+from mulligan_host.cli.progress import progress
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython, missing_reason, resolve
 from mulligan_host.models import run as running
-from mulligan_host.models.samples import load_inputs, load_samples
+from mulligan_host.models.samples import load_inputs
 from mulligan_host.models.source import read_model
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
 _HEAP = {"unix": 256 << 10, "unix32": 128 << 10, "board": 128 << 10}
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20}
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 
 
-@click.group()
-def model() -> None:
-    """Run, measure and judge a model; pack it into a slot image.
-
-    A MODEL is a .tflite file, or a slot image of one.
-    """
-
-
-@model.command()
-@click.argument("tflite", metavar="MODEL", type=_FILE)
-@click.option("--inputs", required=True, type=_FILE, help="Input vectors: raw bytes back to back, or an .npz with an array x.")
+@click.command()
+@MODEL
+@click.option("--inputs", required=True, type=FILE, help="Input vectors: raw bytes back to back, or an .npz with an array x.")
 @click.option("--on", "where", type=click.Choice(["host", "unix", "unix32", "board"]), default="host", show_default=True)
-@click.option("--out", required=True, type=_FILE, help="For the outputs: raw bytes back to back.")
+@click.option("--out", required=True, type=FILE, help="For the outputs: raw bytes back to back.")
 @click.option("--stream", default=running.STREAM, show_default=True, type=click.IntRange(1), metavar="BYTES",
               help="The most bytes of the model that are read at a time.")  # fmt: skip
 @click.option("--heap", metavar="SIZE", help="The whole heap of unix, unix32 or board, as in 27k.  [default: 256k on unix, 128k]")
 @click.option("--fresh", is_flag=True, help="Start each vector from the state that a model begins with.")
-@_JSON
+@JSON
 def run(
-    tflite: Path, inputs: Path, where: str, out: Path, stream: int, heap: str | None, fresh: bool, as_json: bool
+    model: Path, inputs: Path, where: str, out: Path, stream: int, heap: str | None, fresh: bool, as_json: bool
 ) -> None:  # fmt: skip
     """Run vectors through a MODEL and keep its outputs.
 
@@ -54,17 +39,17 @@ def run(
     order. Vectors run in order on one interpreter.
     """
     size = _heap(heap, where)
-    data, info = read_model(tflite)
+    data, info = read_model(model)
     job = running.Job(data, info, load_inputs(inputs, info), stream, fresh)
-    with _progress(f"{tflite.name} on {where}", len(job.inputs)) as progress:
+    with progress(f"{model.name} on {where}", len(job.inputs)) as told:
         if where == "host":
-            done = running.on_host(job, progress)
+            done = running.on_host(job, told)
         elif where == "board":
             from mulligan_host.board_run import on_virtual_board
 
-            done = on_virtual_board(job, _port(32), size, progress)
+            done = on_virtual_board(job, _port(32), size, told)
         else:
-            done = running.on_port(job, _port(32 if where == "unix32" else 64), size, progress)
+            done = running.on_port(job, _port(32 if where == "unix32" else 64), size, told)
     files.write(out, done.outputs)
     count = len(job.inputs)
     facts = {
@@ -113,27 +98,3 @@ def _port(bits: int) -> MicroPython:
         if mp.bits == bits:
             return mp
     raise HostError(missing_reason(bits))
-
-
-@contextmanager
-def _progress(what: str, total: int) -> Iterator[running.Progress]:
-    """A progress bar on the terminal, gone when it is done; nothing where stderr is no terminal."""
-    with Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(what, total=total)
-        yield lambda done: bar.update(task, completed=done)
-
-
-@model.command()
-@click.argument("tflite", type=_FILE)
-@click.option("--name", required=True, help="What the app calls the model.")
-@click.option("--version", required=True, help="Semantic version of the model.")
-@click.option("--golden", required=True, type=_FILE, help=".npz with x (samples) and y (their labels).")
-@click.option("--labels", default="", help="Class names, comma-separated.")
-@click.option("-o", "--output", required=True, type=_FILE)
-def pack(tflite: Path, name: str, version: str, golden: Path, labels: str, output: Path) -> None:
-    """Pack TFLITE with golden vectors: samples, the outputs the device has to compute for them, and their labels."""
-    names = [label.strip() for label in labels.split(",")] if labels else []
-    image = packing.pack(files.read(tflite), name, version, load_samples(golden), names)
-    files.write(output, image)
-    header = slot.parse(image, len(image))
-    click.echo(f"{output}  {len(image)} bytes, {header.golden} golden vectors, arena {header.arena} bytes")
