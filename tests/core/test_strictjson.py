@@ -38,6 +38,9 @@ def test_depth_is_bounded():
     deep = b"[" * strictjson.MAX_DEPTH + b"1" + b"]" * strictjson.MAX_DEPTH
     assert strictjson.loads(deep)
     raises(FormatError, strictjson.loads, b"[" + deep + b"]")
+    # An empty one counts as well.
+    assert strictjson.loads(b"[" * (strictjson.MAX_DEPTH - 1) + b"{}" + b"]" * (strictjson.MAX_DEPTH - 1))
+    raises(FormatError, strictjson.loads, b"[" * strictjson.MAX_DEPTH + b"{}" + b"]" * strictjson.MAX_DEPTH)
 
 
 def test_hostile_bytes_raise_nothing_else():

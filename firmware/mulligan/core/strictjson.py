@@ -44,14 +44,12 @@ class _Scanner:
             self.at += 1
 
     def value(self, depth):
-        if depth > MAX_DEPTH:
-            self.fail("nested too deep")
         self.space()
         c = self.peek()
-        if c == 0x7B:
-            return self.object(depth)
-        if c == 0x5B:
-            return self.array(depth)
+        if c in b"{[":
+            if depth == MAX_DEPTH:
+                self.fail("nested too deep")
+            return self.object(depth) if c == 0x7B else self.array(depth)
         if c == 0x22:
             return self.string()
         if c == 0x2D or 0x30 <= c <= 0x39:
