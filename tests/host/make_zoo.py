@@ -11,6 +11,7 @@ import hashlib
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,20 @@ from host.zoo_layers import Case
 def digest(case: Case) -> bytes:
     """16 bytes that tell whether a case is the one whose outputs are stored."""
     return hashlib.sha256(case.model + case.inputs).digest()[:16]
+
+
+def zoo_and_golden() -> dict[str, tuple[Case, bytes]]:
+    """(case, TFLite-Micro's outputs) of each model."""
+    with np.load(GOLDEN) as stored:
+        spans = pairwise([0, *stored["ends"].tolist()])
+        golden = {str(name): stored["bytes"][a:b].tobytes() for name, (a, b) in zip(stored["names"], spans, strict=True)}
+    found = {}
+    for name, case in cases():
+        assert digest(case) == golden[name][:16], f"{name} isn't what the stored outputs were made from: run make_zoo"
+        found[name] = case, golden[name][16:]
+    assert set(found) == set(golden)
+    assert len(found) >= 300
+    return found
 
 
 def main(runner: str) -> None:

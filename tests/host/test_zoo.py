@@ -3,15 +3,12 @@
 import struct
 import subprocess
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
 import pytest
 
-from host.make_zoo import digest
-from host.zoo import GOLDEN, cases
+from host.make_zoo import zoo_and_golden
 from host.zoo_layers import Case
 from mulligan.tflite import kernels
 from mulligan_host.build import build_package
@@ -24,17 +21,7 @@ TESTS = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def zoo() -> dict[str, tuple[Case, bytes]]:
-    """(case, TFLite-Micro's outputs) of each model."""
-    with np.load(GOLDEN) as stored:
-        spans = pairwise([0, *stored["ends"].tolist()])
-        golden = {str(name): stored["bytes"][a:b].tobytes() for name, (a, b) in zip(stored["names"], spans, strict=True)}
-    found = {}
-    for name, case in cases():
-        assert digest(case) == golden[name][:16], f"{name} isn't what the stored outputs were made from: run make_zoo.py"
-        found[name] = case, golden[name][16:]
-    assert set(found) == set(golden)
-    assert len(found) >= 300
-    return found
+    return zoo_and_golden()
 
 
 def differing(zoo: dict[str, tuple[Case, bytes]], kernel: Callable[[str], ModuleType]) -> list[str]:

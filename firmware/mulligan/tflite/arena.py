@@ -149,6 +149,8 @@ class Planner:
         source, how = over
         source = self.blocks[op.inputs[source]]
         if how == SAME:
+            if self.states and op.inputs[0] in self.states.offset:
+                raise Unsupported("a RESHAPE of state %d" % op.inputs[0])
             self._lives.pop()
             self.blocks[op.outputs[0]] = source
         else:

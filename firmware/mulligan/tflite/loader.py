@@ -5,7 +5,7 @@ from collections import namedtuple
 
 from ..core.model_errors import NoMemory, Unsupported
 from . import ops
-from .arena import RESHAPE, Planner
+from .arena import MAX_ARENA, RESHAPE, Planner
 from .graph import FLOAT32, Graph
 from .ops.layer import MAX_ALL_CHANNELS
 from .runtime import READ
@@ -70,6 +70,8 @@ def survey(source):
     at, size = planner.finish()
     ends = graph.inputs, graph.outputs
     total = size + (chunk + 3 & -4) + scratch
+    if total > MAX_ARENA:
+        raise Unsupported("an arena of %d bytes: at most %d" % (total, MAX_ARENA))
     info = Info(total, tuple(codes), macs, *[tuple([_port(graph, graph.tensor(i)) for i in end]) for end in ends])
     states = planner.states
     plan = Plan(tuple(order), wanted, (planner.states_at, states.size, states.starts) if states and states.size else None)

@@ -93,7 +93,10 @@ def _parts(whole, parts, axis):
 
 
 def _concatenation(graph, op, at):
-    xs, (y,) = everything(graph, op, 1, 16, 1, 10)
+    xs, ys = everything(graph, op, len(op.inputs), 16, 1, 10)
+    if not ys:
+        raise ModelError("a CONCATENATION without an output")
+    y = ys[0]
     if graph.reader.byte(op.options, 1):
         raise Unsupported("a CONCATENATION with an activation")
     yo, _ = activation(graph, y, at)
