@@ -1,4 +1,4 @@
-"""Every model of the zoo gives TFLite-Micro's bytes: with the plain kernels here, with viper's on each real MicroPython."""
+"""Every model of the zoo gives TFLite-Micro's bytes: by the plain kernels and NumPy's here, by viper's on each MicroPython."""
 
 import struct
 import subprocess
@@ -13,6 +13,7 @@ from host.zoo_layers import Case
 from mulligan.tflite import kernels
 from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
+from mulligan_host.models import kernels as numpy_kernels
 from tflite.models import BytesSource
 from tflite.run_models import run
 
@@ -35,8 +36,9 @@ def differing(zoo: dict[str, tuple[Case, bytes]], kernel: Callable[[str], Module
     return wrong
 
 
-def test_plain_kernels(zoo: dict[str, tuple[Case, bytes]]) -> None:
-    assert differing(zoo, kernels.get) == []
+@pytest.mark.parametrize("kernel", [kernels.get, numpy_kernels.get], ids=["plain", "numpy"])
+def test_on_cpython(kernel: Callable[[str], ModuleType], zoo: dict[str, tuple[Case, bytes]]) -> None:
+    assert differing(zoo, kernel) == []
 
 
 @pytest.mark.upy
