@@ -1,6 +1,7 @@
 """What `mulligan.tflite.fixedpoint` does with a number, done with arrays of int64; and views of the arena."""
 
 from array import array
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -64,3 +65,18 @@ def windows(x: NDArray[np.uint8], window: tuple[int, ...], pad: int) -> NDArray[
     inside[:, pt : pt + h, pl : pl + w] = x
     views = np.lib.stride_tricks.sliding_window_view(inside[:, :bottom, :right], (kh, kw), (1, 2))
     return views[:, ::sh, ::sw]
+
+
+def scaled(v: Integers, p: Parameters, at: int) -> Integers:
+    """Return what `mulligan.tflite.kernels.rescale` makes of words, by the eight parameters from ``at`` on."""
+    bias, q, s, zero, low, high = p[at + 2 : at + 8]
+    result: Integers = zero + np.clip(requantise(wrap(v + bias), np.array(q), np.array(s)), low, high)
+    return result
+
+
+def places(start: int, dims: Sequence[tuple[int, int]]) -> NDArray[np.intp]:
+    """Return the offsets of every element of a box from ``start`` on, in order; ``dims``: (count, step), the outermost first."""
+    found = np.array([start])
+    for n, step in dims:
+        found = (found[:, None] + step * np.arange(n)).reshape(-1)
+    return found
