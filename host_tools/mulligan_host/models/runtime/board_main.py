@@ -8,14 +8,17 @@ and last the counts.
 import gc
 import json
 from binascii import b2a_base64
+from collections import namedtuple
 
 from mulligan import borrow
-from mulligan.core.state import Image
 from mulligan.engines import builtin
 from mulligan.port import flash, system
 from mulligan.serving import Serving
 
 _LINE = 512  # bytes of output on one line of the console
+
+# What Serving wants to know of a `state.Image`.
+Image = namedtuple("Image", ("length", "version"))
 
 
 class Counted:
@@ -50,7 +53,7 @@ def main():
     chip, clock = system.System(), system.Clock()
     region = Counted(flash.model_pairs()[0][0], chip, job["stream"])
     serving = Serving(builtin, chip.work)
-    image = Image(job["size"], 1, "1.0.0", b"")
+    image = Image(job["size"], "1.0.0")
     engine = serving.load(region, image)[1].engine
     info = engine.describe()
     load = region.reads, region.bytes
