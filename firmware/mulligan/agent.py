@@ -89,6 +89,7 @@ class Agent:
         changed = yield from self._rotate()
         if settled and not changed:
             return
+        self._settled = None, False  # a refusal under the root before must not stand in the way of a retry
         yield
         try:
             payload, trusted = self._check(token)
