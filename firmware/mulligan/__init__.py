@@ -16,7 +16,7 @@ def _device():
     # Without it the collector only runs when the heap is full, and what stays is then scattered all over it.
     if gc.threshold() < 0:
         gc.threshold(4096)
-    from .borrow import settle
+    from .settle import settle
 
     settle()
     from .board import device

@@ -17,35 +17,9 @@ LOADER = "mulligan.tflite.loader"
 LAYERS = "mulligan.tflite.layers"
 SECURE = "mulligan.port.secure"
 
-# What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
-# takes stack.
-_RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.interpreter")
-_KERNELS = "mulligan.tflite.kernels"
-# Of a convolutional model; other kernels and families come with the first model that wants them.
-_USUAL = "int8 gemm depthwise pool softmax"
-_FAMILIES = "conv depthwise dense pool softmax reshape"
+_KERNELS = "mulligan.tflite.kernels"  # holds machine code, whose memory a port never takes back
 _CORE = "mulligan.core."
 _TFLITE = "mulligan.tflite."
-_settled = []
-
-
-def settle():
-    """Import and forget each of these modules once, before anything else is in memory.
-
-    The names that a module brings stay in memory for ever, wherever they first came to lie. Later they would lie between its
-    code and cut the heap into pieces when that is given back; now, what comes next fills the gaps.
-    """
-    if not _settled:
-        for name in _RESIDENT:
-            __import__(name)
-        for name in _USUAL.split():
-            sys.modules[_KERNELS].get(name)
-        for name in (BOOTCHOOSER, CONFIG, ADMISSION, ROTATION, SIGNATURE, INSTALL, LOADER, LAYERS, SECURE):
-            with Borrowed(name) as module:
-                _settled.append(name)
-                if name == LOADER:
-                    for family in _FAMILIES.split():
-                        module.ops.family(family)
 
 
 class Borrowed:

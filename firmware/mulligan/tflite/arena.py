@@ -1,15 +1,11 @@
 """Plans the arena: where each activation lies, memory being used again as soon as its last reader has run."""
 
 from ..core.model_errors import ModelError, Unsupported
-from . import states
 from .graph import FLOAT32, INT8, UINT8, type_name
+from .ops.layer import BEFORE, SAME
 
 #: Largest arena that is planned, in bytes.
 MAX_ARENA = 512 * 1024
-
-#: How an operator's output may lie to its input, where that dies with it. SAME: they are one (nothing moves). BEFORE: the output
-#: begins and ends no later than the input does. A number above 0: within the input, so many bytes from its start, or a multiple.
-SAME, BEFORE = 0, -1
 
 _ALIGN = 4
 
@@ -70,6 +66,7 @@ def _aligned(n):
 RESHAPE = 22
 #: Operators that take a constant where they take an activation: ADD, CONCATENATION, MUL, SUB. It is read into the arena first.
 _MIXED = 0, 2, 18, 41
+CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE, SVDF, LSTM = 129, 142, 143, 144, 27, 44
 
 
 class Planner:
@@ -114,12 +111,14 @@ class Planner:
         """The next operator reads and writes. Returns the constants (`Tensor`) that are to be read into the arena before."""
         self._step += 1
         constants = []
-        if states.concerns(op):
+        if op.code in (CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE, SVDF, LSTM):
             self._remember(op)
         for i in op.inputs[:1] if op.code == RESHAPE else op.inputs:
+            if i < 0:
+                continue
             if i in self.blocks:
                 self._keep(i)
-            elif i >= 0:
+            else:
                 tensor = self._graph.tensor(i)
                 if not tensor.data:
                     raise ModelError("operator %d reads tensor %d, which nothing wrote" % (self._step - 1, i))
@@ -128,14 +127,16 @@ class Planner:
                         raise ModelError("tensor %d: %d bytes for %d elements" % (i, tensor.bytes, tensor.elements))
                     self._room(i, tensor.elements)
                     constants.append(tensor)
-        if op.code != states.VAR_HANDLE:
+        if op.code != VAR_HANDLE:
             for i in op.outputs:
                 self._born(i)
         return constants
 
     def _remember(self, op):
         if self.states is None:
-            self.states = states.States(self._graph)
+            from .states import States  # in memory only for models that have some
+
+            self.states = States(self._graph)
             self._block = len(self._lives)
             self._lives.append((0, 0, 0, None, 0))
         self.states.follow(op)
@@ -144,20 +145,25 @@ class Planner:
                 raise ModelError("tensor %d is a state, and something else" % i)
             self.blocks[i] = self._block
 
-    def lay(self, op, over):
-        """The one output of the operator that was followed last may lie over its input: ``over`` is (position, how)."""
-        source, how = over
-        source = self.blocks[op.inputs[source]]
-        if how == SAME:
-            if self.states and op.inputs[0] in self.states.offset:
-                raise Unsupported("a RESHAPE of state %d" % op.inputs[0])
-            self._lives.pop()
-            self.blocks[op.outputs[0]] = source
-        else:
-            self._lives[-1] = self._lives[-1][:3] + (source, how)
+    def lay(self, op, layer, chunk):
+        """What the operator that was followed last came to: its one output may lie over its input, as ``layer.over`` says, and
+        for ``chunk`` bytes of constants and its scratch it has a place that ``blocks`` calls -1 for the first operator, then -2…
+        """
+        if layer.over:
+            source, how = layer.over
+            source = self.blocks[op.inputs[source]]
+            if how == SAME:
+                if self.states and op.inputs[0] in self.states.offset:
+                    raise Unsupported("a RESHAPE of state %d" % op.inputs[0])
+                self._lives.pop()
+                self.blocks[op.outputs[0]] = source
+            else:
+                self._lives[-1] = self._lives[-1][:3] + (source, how)
+        if chunk + layer.scratch:
+            self._room(-self._step, _aligned(chunk) + layer.scratch)
 
     def finish(self):
-        """(offset in the arena of each activation, by tensor index; bytes of all)"""
+        """(offsets in the arena, by tensor index, and of the operators' places to work; bytes of all)"""
         self._step += 1
         for i in self._graph.outputs:
             if i not in self.blocks:

@@ -21,8 +21,6 @@ UINT8 = 3
 INT16 = 7
 INT8 = 9
 RESOURCE = 13
-_TYPES = ("FLOAT32 FLOAT16 INT32 UINT8 INT64 STRING BOOL INT16 COMPLEX64 INT8 FLOAT64 COMPLEX128 UINT64 RESOURCE VARIANT UINT32 "
-          "UINT16 INT4")  # fmt: skip
 
 #: code: BuiltinOperator; inputs, outputs: tensor indices, -1 for an optional input left out; options: position of the options
 #: table, 0 if none; kind: BuiltinOptions, which table that is.
@@ -36,8 +34,9 @@ Tensor = namedtuple("Tensor", "index type shape elements data bytes scale_at sca
 
 def type_name(code):
     """The schema's name of a tensor type."""
-    names = _TYPES.split()
-    return names[code] if code < len(names) else "type %d" % code
+    from . import opnames  # in memory only for a message
+
+    return opnames.type_name(code)
 
 
 class Graph:

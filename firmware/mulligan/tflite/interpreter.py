@@ -1,9 +1,21 @@
 """The interpreter: a model that was checked and planned once is run as often as wanted, without allocating anything."""
 
+import gc
+import sys
+
 from ..borrow import LAYERS, LOADER, Borrowed
 from ..core.model_errors import NoMemory, Unsupported
 from . import kernels, step  # noqa: F401  `step` stays in memory, so that each load finds the same one
 from .runtime import Runtime
+
+
+def _threshold(n):
+    """Collect garbage after each ``n`` bytes; what was set before. CPython's own thresholds are left alone."""
+    if sys.implementation.name != "micropython":
+        return -1
+    before = gc.threshold()
+    gc.threshold(n)
+    return before
 
 
 class Interpreter:
@@ -18,21 +30,24 @@ class Interpreter:
     """
 
     def __init__(self, source, arena=None, meter=None, kernel=kernels.get):
+        threshold = _threshold(1024)  # what stays must lie together, not behind what a full heap of garbage leaves
         try:
             # In two passes, of which each has its own modules: what the first leaves in memory is next to nothing, so that the
             # arena, and then all that stays, find the heap in one piece.
             with Borrowed(LOADER) as loader:
-                self._info, at, self._places, size, chunk, plan = loader.survey(source)
+                self._info, at, self._places, plan = loader.survey(source)
             loader = None
             if arena is None:
                 arena = bytearray(self._info.arena)
             elif len(arena) < self._info.arena:
                 raise Unsupported("an arena of %d bytes where the model needs %d" % (len(arena), self._info.arena))
-            self._runtime = Runtime(source, kernel, arena, size, chunk)
+            self._runtime = Runtime(source, kernel, arena)
             with Borrowed(LAYERS) as layers:
                 self._steps = layers.load(self._runtime, at, plan)
         except MemoryError:
             raise NoMemory("too little memory for this model; inspect() says what it needs")
+        finally:
+            _threshold(threshold)
         self._meter = meter
         self.bind(arena)
 
@@ -73,7 +88,9 @@ class Interpreter:
         """Run the model. Allocates nothing. Raises only what the source's ``readinto`` does, and then nothing was learned."""
         rt = self._runtime
         meter = self._meter
-        for layer in self._steps:
+        for work, layer in self._steps:
+            if work is not None:
+                rt.enter(work)
             layer.run(rt)
             if meter and layer.macs:
                 meter(layer.macs)

@@ -1,11 +1,10 @@
 """The first look at a model: everything but its constants is checked, and its arena planned."""
 
-import gc
 from collections import namedtuple
 
 from ..core.model_errors import NoMemory, Unsupported
 from . import ops
-from .arena import MAX_ARENA, RESHAPE, Planner
+from .arena import RESHAPE, Planner
 from .graph import FLOAT32, Graph
 from .ops.layer import MAX_ALL_CHANNELS
 from .runtime import READ
@@ -21,9 +20,10 @@ Port = namedtuple("Port", "shape scale_bits zero_point type")
 #: of one inference; inputs, outputs: tuples of `Port`.
 Info = namedtuple("Info", "arena ops macs inputs outputs")
 
-#: What `layers` needs to know beside the arena. order: numbers of the operators to run; constants: number of an operator ->
+#: What `layers` needs to know beside the arena. order: numbers of the operators to run; chunks: the most bytes of constants that
+#: each of them wants at a time; constants: number of an operator ->
 #: tensor indices of the constants to read into the arena before it; states: None, or (offset in the arena, bytes, starts).
-Plan = namedtuple("Plan", "order constants states")
+Plan = namedtuple("Plan", "order chunks constants states")
 
 
 def inspect(source):
@@ -38,12 +38,14 @@ def inspect(source):
 
 
 def survey(source):
-    """(Info, offset in the arena of each activation by tensor index, the inputs' and the outputs' places [(offset, bytes)], bytes
-    of all activations, most bytes of constants at a time, `Plan`). Raises: ModelError, Unsupported, MemoryError.
+    """(Info, the offsets in the arena that `arena.Planner` found, the inputs' and the outputs' places [(offset, bytes)], `Plan`).
+
+    Raises: ModelError, Unsupported, MemoryError.
     """
     graph = Graph(source)
     planner = Planner(graph)
-    macs = count = chunk = scratch = 0
+    macs = count = 0
+    chunks = []
     codes = []
     order = []
     wanted = {}
@@ -51,31 +53,28 @@ def survey(source):
     for i in range(graph.op_count):
         if i in idle:
             continue
-        gc.collect()
+        layer = None  # and with it the family of the operator before
         op = graph.op(i)
         codes.append(op.code)
         order.append(i)
+        chunk = 0
         for tensor in planner.follow(op):
             wanted.setdefault(i, []).append(tensor.index)
             chunk = max(chunk, min(READ, tensor.elements))
         layer = ops.prepare(graph, op, planner.blocks)
-        if layer.over:
-            planner.lay(op, layer.over)
+        chunk = max(chunk, layer.chunk)
+        chunks.append(chunk)
+        planner.lay(op, layer, chunk)
         macs += layer.macs
         count += layer.count
         if macs > MAX_MACS or count > MAX_ALL_CHANNELS:
             raise Unsupported("more than %d operations, or %d channels" % (MAX_MACS, MAX_ALL_CHANNELS))
-        chunk = max(chunk, layer.chunk)
-        scratch = max(scratch, layer.scratch)
     at, size = planner.finish()
     ends = graph.inputs, graph.outputs
-    total = size + (chunk + 3 & -4) + scratch
-    if total > MAX_ARENA:
-        raise Unsupported("an arena of %d bytes: at most %d" % (total, MAX_ARENA))
-    info = Info(total, tuple(codes), macs, *[tuple([_port(graph, graph.tensor(i)) for i in end]) for end in ends])
+    info = Info(size, tuple(codes), macs, *[tuple([_port(graph, graph.tensor(i)) for i in end]) for end in ends])
     states = planner.states
-    plan = Plan(tuple(order), wanted, (planner.states_at, states.size, states.starts) if states and states.size else None)
-    return info, at, [[_place(graph.tensor(i), at) for i in end] for end in ends], size, chunk, plan
+    plan = Plan(order, chunks, wanted, (planner.states_at, states.size, states.starts) if states and states.size else None)
+    return info, at, [[_place(graph.tensor(i), at) for i in end] for end in ends], plan
 
 
 def _idle(graph):

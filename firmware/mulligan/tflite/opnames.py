@@ -25,3 +25,13 @@ def op_name(code):
     """The schema's name of an operator code, or its number."""
     names = _NAMES.split()
     return names[code] if 0 <= code < len(names) else str(code)
+
+
+_TYPES = ("FLOAT32 FLOAT16 INT32 UINT8 INT64 STRING BOOL INT16 COMPLEX64 INT8 FLOAT64 COMPLEX128 UINT64 RESOURCE VARIANT UINT32 "
+          "UINT16 INT4")  # fmt: skip
+
+
+def type_name(code):
+    """The schema's name of a tensor type, or its number."""
+    names = _TYPES.split()
+    return names[code] if code < len(names) else "type %d" % code

@@ -5,38 +5,48 @@ READ = 4096
 
 
 class Runtime:
-    """``arena`` holds the activations, then at ``chunk_at`` the constants at hand, then at ``scratch_at`` what a kernel wants.
-
-    ``chunk`` is the most bytes of constants that are wanted at a time. ``kernel(name)`` finds a kernel's module. ``memory`` is
-    what the model keeps from one inference to the next (`memory.Memory`), or None.
+    """``arena`` holds the activations, and for each layer a place to work in: ``chunk`` bytes for the constants at hand, then at
+    ``scratch_at`` what a kernel wants. `enter` says which layer's. ``kernel(name)`` gives a kernel's module. ``memory`` is what the
+    model keeps from one inference to the next (`memory.Memory`), or None.
     """
 
-    def __init__(self, source, kernel, arena, chunk_at, chunk):
+    def __init__(self, source, kernel, arena):
         self.source = source
         self.kernel = kernel
-        self.chunk = chunk
-        self.chunk_at = chunk_at
-        self.scratch_at = chunk_at + (chunk + 3 & -4)
+        self.chunk = self.scratch_at = 0
         self.memory = None
-        self._views = {}
+        self._all = {}  # by place to work in: the views of it
         self.bind(arena)
 
     def bind(self, arena):
         """Work in ``arena`` from now on; None: in none, so that its memory can be had."""
         self.arena = arena
-        views = self._views
-        for key in views:
-            views[key] = arena and self._slice(key)
+        for work, views in self._all.items():
+            for key in views:
+                views[key] = arena and self._slice(work, key)
 
-    def _slice(self, key):
-        at = self.chunk_at + (key >> 16) * READ
+    def prepare(self, work, chunk):
+        """A layer is loaded that works from offset ``work`` of the arena on, with ``chunk`` bytes of constants at a time."""
+        self.chunk = chunk
+        self.scratch_at = work + (chunk + 3 & -4)
+        if work not in self._all:
+            self._all[work] = {}
+        self.enter(work)
+
+    def enter(self, work):
+        """The layer that works there loads or runs next."""
+        self._work = work
+        self._views = self._all[work]
+
+    def _slice(self, work, key):
+        at = work + (key >> 16) * READ
         return memoryview(self.arena)[at : at + (key & 0xFFFF)]
 
     def _view(self, part, n):
         """``n`` bytes of the chunk, from READ * ``part`` on; made when first asked for, at load, so that running makes none."""
         key = part << 16 | n
         if key not in self._views:
-            self._views[key] = self._slice(key)
+            self._views[key] = self._slice(self._work, key)
         return self._views[key]
 
     def weights(self, at, n):

@@ -5,19 +5,12 @@ CALL_ONCE's subgraph assigns begins with that constant; any other with its zero 
 """
 
 from ..core.model_errors import ModelError, Unsupported
+from .arena import ASSIGN_VARIABLE, CALL_ONCE, LSTM, READ_VARIABLE, SVDF, VAR_HANDLE
 from .graph import INT8, INT16, RESOURCE, Graph, type_name
-
-CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE = 129, 142, 143, 144
-_SVDF, _LSTM = 27, 44
 
 #: Most states of a model, and bytes of all of them.
 MAX_STATES = 64
 MAX_BYTES = 65536
-
-
-def concerns(op):
-    """Whether `States.follow` has to know of the operator."""
-    return op.code in (CALL_ONCE, VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE, _SVDF, _LSTM)
 
 
 class States:
@@ -40,7 +33,7 @@ class States:
 
     def follow(self, op):
         """The next operator."""
-        if op.code in (_SVDF, _LSTM):
+        if op.code in (SVDF, LSTM):
             for i in op.inputs:
                 if i >= 0 and self._graph.tensor(i).variable:
                     self._variable(self._graph.tensor(i))

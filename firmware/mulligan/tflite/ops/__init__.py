@@ -15,6 +15,9 @@ The layer's ``load(rt)`` makes what runs, in most cases a `step.Step` with the k
 more than one kernel called over and over has a class of its own with ``macs`` and ``run(rt)``, in a module that stays.
 """
 
+import gc
+import sys
+
 from ...core.model_errors import Unsupported
 
 FAMILIES = {
@@ -54,8 +57,15 @@ FAMILIES = {
 
 
 def family(name):
-    """The module of a family."""
-    return __import__(__name__ + "." + name, None, None, ("",))
+    """The module of a family. On a device the one before it is forgotten: one at a time is in memory."""
+    path = __name__ + "." + name
+    if path not in sys.modules and sys.implementation.name == "micropython":
+        for other in list(sys.modules):
+            if other.startswith(__name__ + ".") and not other.endswith(".layer"):
+                del sys.modules[other]
+                delattr(sys.modules[__name__], other.rpartition(".")[2])
+        gc.collect()
+    return __import__(path, None, None, ("",))
 
 
 def prepare(graph, op, at):

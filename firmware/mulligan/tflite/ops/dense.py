@@ -1,10 +1,9 @@
 """FULLY_CONNECTED, and what CONV_2D comes to as well: a matrix of patches times one of weights."""
 
 from ...core.model_errors import ModelError, Unsupported
-from ..arena import BEFORE
 from ..runtime import READ
 from ..step import Step
-from .layer import BLOCK, MAX_DOT, MAX_SCRATCH, Layer, activation, clamp, operands, weights
+from .layer import BEFORE, BLOCK, MAX_DOT, MAX_SCRATCH, Layer, activation, clamp, operands, weights
 
 
 class Gemm(Layer):

@@ -18,6 +18,10 @@ MAX_CHANNELS = 4096
 #: Most channels of a whole model.
 MAX_ALL_CHANNELS = 32768
 
+#: How an operator's output may lie to its input, where that dies with it. SAME: they are one (nothing moves). BEFORE: the output
+#: begins and ends no later than the input does. A number above 0: within the input, so many bytes from its start, or a multiple.
+SAME, BEFORE = 0, -1
+
 
 class Layer:
     """What a family's preparation returns, most of it for the planner.
@@ -25,7 +29,7 @@ class Layer:
     - ``macs``: multiply-accumulates of an inference (element operations where there are none); 0 if there is nothing to run
     - ``count``: output channels that constants are kept for
     - ``chunk``, ``scratch``: bytes of the arena that it wants for constants at a time, and to work in
-    - ``over``: (position of an input, how the output may lie to it, as `arena` says); None: apart
+    - ``over``: (position of an input, how the output may lie to it: see SAME and BEFORE); None: apart
     """
 
     count = chunk = scratch = 0

@@ -6,10 +6,9 @@ import struct
 from array import array
 
 from ...core.model_errors import ModelError
-from ..arena import BEFORE
 from ..step import Step
 from . import curves
-from .layer import Layer, activation, operands
+from .layer import BEFORE, Layer, activation, operands
 
 _OPTIONS = {98: 75, 117: 91}  # LEAKY_RELU, HARD_SWISH: the numbers of their options' tables
 

@@ -1,8 +1,7 @@
 """RESHAPE: moves nothing, its output lies where its input does."""
 
 from ...core.model_errors import ModelError
-from ..arena import SAME
-from .layer import Layer, activation, operands, same_quantisation
+from .layer import SAME, Layer, activation, operands, same_quantisation
 
 
 def prepare(graph, op, at):

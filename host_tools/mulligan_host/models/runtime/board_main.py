@@ -10,7 +10,7 @@ import json
 from binascii import b2a_base64
 from collections import namedtuple
 
-from mulligan import borrow
+from mulligan import settle
 from mulligan.engines import builtin
 from mulligan.port import flash, system
 from mulligan.serving import Serving
@@ -49,7 +49,7 @@ def main():
     with open("job.json") as f:
         job = json.load(f)
     gc.threshold(4096)
-    borrow.settle()
+    settle.settle()
     chip, clock = system.System(), system.Clock()
     region = Counted(flash.model_pairs()[0][0], chip, job["stream"])
     serving = Serving(builtin, chip.work)

@@ -1,0 +1,32 @@
+"""What the device has in memory before anything else."""
+
+import sys
+
+from .borrow import ADMISSION, BOOTCHOOSER, CONFIG, INSTALL, LAYERS, LOADER, ROTATION, SECURE, SIGNATURE, Borrowed
+
+# What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
+# takes stack.
+_RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.interpreter")
+# Of a convolutional model; other kernels and families come with the first model that wants them.
+_KERNELS = "int8 gemm depthwise pool softmax"
+_FAMILIES = "conv depthwise dense pool softmax reshape"
+_settled = []
+
+
+def settle():
+    """Import and forget each of these modules once, before anything else is in memory.
+
+    The names that a module brings stay in memory for ever, wherever they first came to lie. Later they would lie between its
+    code and cut the heap into pieces when that is given back; now, what comes next fills the gaps.
+    """
+    if not _settled:
+        for name in _RESIDENT:
+            __import__(name)
+        for name in _KERNELS.split():
+            sys.modules["mulligan.tflite.kernels"].get(name)
+        for name in (BOOTCHOOSER, CONFIG, ADMISSION, ROTATION, SIGNATURE, INSTALL, LOADER, LAYERS, SECURE):
+            with Borrowed(name) as module:
+                _settled.append(name)
+                if name == LOADER:
+                    for family in _FAMILIES.split():
+                        module.ops.family(family)
