@@ -16,11 +16,11 @@ from mulligan_host.models.source import ByteSource
 RUNNER = Path(__file__).parents[1] / "tflite" / "run_model.py"
 # KiB of heap on the 32-bit port, everything included, that a model is held to; docs/PERFORMANCE.md has what is wanted.
 HEAP = {
-    "hello_world_int8": 34,
+    "hello_world_int8": 39,
     "micro_speech_quantized": 54,
-    "mlperf_ad01_int8": 51,
+    "mlperf_ad01_int8": 56,
     "mlperf_kws": 67,
-    "person_detect": 121,
+    "person_detect": 122,
 }
 
 

@@ -30,7 +30,7 @@ class Interpreter:
     """
 
     def __init__(self, source, arena=None, meter=None, kernel=kernels.get):
-        threshold = _threshold(1024)  # what stays must lie together, not behind what a full heap of garbage leaves
+        threshold = _threshold(4096)  # what stays must lie together, not behind what a full heap of garbage leaves
         try:
             # In two passes, of which each has its own modules: what the first leaves in memory is next to nothing, so that the
             # arena, and then all that stays, find the heap in one piece.

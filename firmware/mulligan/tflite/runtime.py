@@ -6,8 +6,8 @@ READ = 4096
 
 class Runtime:
     """``arena`` holds the activations, and for each layer a place to work in: ``chunk`` bytes for the constants at hand, then at
-    ``scratch_at`` what a kernel wants. `enter` says which layer's. ``kernel(name)`` gives a kernel's module. ``memory`` is what the
-    model keeps from one inference to the next (`memory.Memory`), or None.
+    ``scratch_at`` what a kernel wants. `enter` says which layer's. ``kernel(name)`` gives a kernel's module. ``memory`` is what
+    the model keeps from one inference to the next (`memory.Memory`), or None.
     """
 
     def __init__(self, source, kernel, arena):
