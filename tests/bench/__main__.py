@@ -12,7 +12,7 @@ from rich.console import Console
 
 from mulligan_host.micropython import resolve
 
-PARTS = ("patches", "inference", "memory", "verify")
+PARTS = ("patches", "inference", "instructions", "memory", "verify")
 
 
 def main() -> int:

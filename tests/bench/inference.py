@@ -69,14 +69,17 @@ class Source:
 def kernel(name):
     return __import__("mulligan.tflite.kernels." + name, None, None, ("",))
 
-def best(f, times):
-    least = None
-    for _ in range(times):
-        t = time.ticks_us()
-        f()
-        t = time.ticks_diff(time.ticks_us(), t)
-        least = t if least is None else min(least, t)
-    return least
+def ns(f):
+    # Processor time: on a busy machine an inference is longer than the share of it that a process gets in one go.
+    times = 1
+    while True:
+        t = time.clock()
+        for _ in range(times):
+            f()
+        t = time.clock() - t
+        if t > 0.05:
+            return int(t / times * 1000000000)
+        times *= 2
 
 source = Source(path)
 model = Interpreter(source, None, None, kernel) if plain else Interpreter(source)
@@ -87,22 +90,21 @@ source.reads = source.bytes = 0
 model.invoke()
 reads, size = source.reads, source.bytes
 if plain:
-    print(best(model.invoke, 1), 0, 0, 0, reads, size, model.macs, heap, model.arena_size, len(model.input(0)))
+    print(ns(model.invoke), 0, 0, 0, reads, size, model.macs, heap, model.arena_size, len(model.input(0)))
 else:
     from bare import bare
-    times = max(3, min(200, 2000000 // (model.macs + 1)))
     row = bytearray(512)
-    pairs = [(best(lambda: bare(row, row, 0), 2), best(model.invoke, times)) for _ in range(5)]
+    pairs = [(ns(lambda: bare(row, row, 0)), ns(model.invoke)) for _ in range(5)]
     class Free:
         def readinto(self, at, buf):
             pass
     model._runtime.source = Free()
-    unread = best(model.invoke, 3 * times)
+    unread = min([ns(model.invoke) for _ in range(3)])
     def idle(arena, weights, at, p):
         pass
     for _, step in model._steps:
         step._kernel = idle
-    bytecode = best(model.invoke, 3 * times)
+    bytecode = min([ns(model.invoke) for _ in range(3)])
     loop, whole = [min(column) for column in zip(*pairs)]
     print(whole, loop, bytecode, max(1, unread - bytecode), reads, size, model.macs, heap, model.arena_size, len(model.input(0)))
 """
