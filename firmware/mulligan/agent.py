@@ -4,8 +4,19 @@ from binascii import hexlify
 from hashlib import sha256
 from io import BytesIO
 
+from . import trials
 from .borrow import ADMISSION, INSTALL, ROTATION, SIGNATURE, Borrowed
-from .core.errors import Expired, FlashError, MulliganError, PatchError, TransportError, described
+from .core.errors import (
+    Expired,
+    FlashError,
+    FormatError,
+    HealthError,
+    ModelError,
+    MulliganError,
+    PatchError,
+    TransportError,
+    described,
+)
 from .core.limits import MAX_TOKEN
 from .core.state import Image
 
@@ -13,24 +24,26 @@ PLANES = ("model",)
 _STREAM = 4608  # bytes: a chunk of one sector at its largest in a patch; larger chunks make it grow
 _RETRY_MS = 1000  # after a lost link; doubled each time, up to the poll interval
 _YIELD_MS = 0  # what a step returns while there is more to do at once
+_MOST_REST = 1023  # polls between two tries of a version whose trials end without a verdict
 
 
 class Agent:
-    """``config``: a board.Config; ``keys``: the Region of the keys partition; ``versions``: as in policy.admit()."""
+    """``config``: a board.Config; ``keys``: the Region of the keys partition; ``versions``: as in policy.admit().
 
-    def __init__(self, config, keys, client, journal, slots, serving, trials, system, clock, versions, report):
+    ``ports``: as for trial.Trials.
+    """
+
+    def __init__(self, config, keys, client, versions, ports):
         self._config = config
         self._keys = keys
         self._client = client
-        self._journal = journal
-        self._slots = slots
-        self._serving = serving
-        self._trials = trials
-        self._system = system
-        self._clock = clock
         self._versions = versions
-        self._report = report
+        self._ports = ports
+        self._journal, self._slots, self._serving, self._system, self._clock, self._report = ports
         self._settled = None, False  # digest of the manifest that this device has answered for good, and if the answer was no
+        self._last = None  # that of the one polled last
+        self._rest = 0  # polls to let pass before it is tried again, after a trial that ended without a verdict
+        self._rested = 0  # how many that were the last time
 
     def steps(self):
         """An endless generator. Each step gives the milliseconds until the next is due: 0 while there is work.
@@ -45,11 +58,13 @@ class Agent:
                 # A trial that the journal holds comes first, and so one that a poll has just begun is run at once.
                 while self._journal.state.on_trial():
                     tried = True
-                    for _ in self._trials.run():
-                        yield _YIELD_MS
+                    verdict = yield from trials.attempt(self._ports)
+                    if not verdict:
+                        self._rest = self._rested = min(2 * self._rested + 1, _MOST_REST)
                 for _ in self._poll():
                     yield _YIELD_MS
                 if self._journal.state.on_trial():
+                    yield _YIELD_MS  # the stack still refers to what the poll held
                     continue
                 wait_ms, retry_ms = self._config.poll_ms, _RETRY_MS
             except Exception as e:  # whatever goes wrong in an update, the app goes on
@@ -68,12 +83,12 @@ class Agent:
             yield from self._pause(wait_ms)
 
     def _pause(self, wait_ms):
-        waited_us = 0
-        since = self._clock.ticks_us()
-        while waited_us < wait_ms * 1000:
-            yield wait_ms - waited_us // 1000
-            now = self._clock.ticks_us()
-            waited_us += self._clock.elapsed_us(since)
+        waited_ms = 0
+        since = self._clock.ticks_ms()
+        while waited_ms < wait_ms:
+            yield wait_ms - waited_ms
+            now = self._clock.ticks_ms()
+            waited_ms += self._clock.elapsed_ms(since)
             since = now
 
     def _poll(self):
@@ -90,6 +105,12 @@ class Agent:
         if settled and not changed:
             return
         self._settled = None, False  # a refusal under the root before must not stand in the way of a retry
+        if digest != self._last and self._last is not None:
+            self._rest = self._rested = 0
+        self._last = digest
+        if self._rest:
+            self._rest -= 1
+            return
         yield
         try:
             payload, trusted = self._check(token)
@@ -106,7 +127,11 @@ class Agent:
             self._settled = digest, False
             return
         yield
-        yield from self._install(*found)
+        try:
+            yield from self._install(*found)
+        except (FormatError, ModelError, HealthError):  # of what the slot holds, verified: it will never do here
+            self._settled = digest, False
+            raise
 
     # What is borrowed is borrowed in a frame of its own, which would hold it until it ends.
 
@@ -134,6 +159,13 @@ class Agent:
 
     def _install(self, release, artifact, blob):
         entry = self._slots.entry(self._journal.state, artifact.plane, artifact.name)
+        # In a frame of its own, which holds what was borrowed until it ends: to look at the model takes that memory again.
+        yield from self._download(artifact, entry, blob)
+        yield
+        image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256, artifact.requires)
+        trials.begin(self._ports, entry, image, release.sequence, artifact.rules, artifact.hard_floor)
+
+    def _download(self, artifact, entry, blob):
         stream = BytesIO(_STREAM)  # before the module comes in, while there is a large enough piece of heap
         with Borrowed(INSTALL) as install:
             if blob is not artifact.full:
@@ -144,8 +176,6 @@ class Agent:
                     blob = artifact.full
             if blob is artifact.full:
                 yield from self._fetch(install, stream, artifact, entry, blob)
-        image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256, artifact.requires)
-        self._trials.begin(entry, image, release.sequence, artifact.rules, artifact.hard_floor)
 
     def _fetch(self, install, stream, artifact, entry, blob):
         def fetch(start):

@@ -2,16 +2,15 @@
 
 import sys
 
+from . import trials
 from .agent import Agent
-from .borrow import BOOTCHOOSER, CONFIG, Borrowed
+from .borrow import BOOTCHOOSER, CONFIG, TRIAL, Borrowed
 from .core.digest import digest_of
-from .core.errors import MulliganError, NotAvailable, described
+from .core.errors import MulliganError, NoMemory, NotAvailable, described
 from .core.journal import Journal
-from .engines import builtin
 from .port import flash, http, system
 from .serving import Serving
 from .slots import Slots
-from .trial import Trials
 
 _CONFIG = "mulligan.json"  # in the root of vfs, beside boot.py
 _IDLE_MS = 60000
@@ -26,12 +25,14 @@ class Device:
         self._clock = system.Clock()
         self._journal = Journal(flash.find_one(flash.JOURNAL, "journal"))
         self._slots = Slots(flash.model_pairs())
-        self.serving = Serving(builtin, self._system.work)
-        self._trials = Trials(self._journal, self._slots, self.serving, self._system, self._clock, report)
+        self.serving = Serving(self._system.work)
+        self._ports = (self._journal, self._slots, self.serving, self._system, self._clock, report)
         self._longest_us = 0
-        self._boot()
+        tried = self._decide()
         with Borrowed(CONFIG) as config:
             self._config = config.parse(_read(_CONFIG))
+        self.serving.engine = self._config.engine
+        self._serve_all(tried)
         self._steps = self._agent().steps() if self._config.url else self._idle()
 
     def step(self):
@@ -68,29 +69,40 @@ class Device:
                     "slot": entry.slot,
                     "trial": entry.trial.image.version if entry.trial else None,
                     "floor": entry.floor,
+                    "shadow": self.serving.shadow(entry.name),
                 }
                 for entry in state.entries
             ],
         }
 
-    def _boot(self):
+    def _decide(self):
+        """What this boot is to do about a trial, done as far as the journal goes; whether it is tried again."""
         cause = self._system.reset_cause()
         journal = self._journal
         entry = journal.state.on_trial()
         attempts = entry.trial.rules.attempts if entry else 0
         with Borrowed(BOOTCHOOSER) as bootchooser:
             action, fault = bootchooser.choose(entry is not None, journal.starts(), journal.faults(), attempts, cause)
-            if fault:
-                journal.mark_fault()
-            self._report("boot", cause=cause, action=action.replace(" ", "-"))
-            if action == bootchooser.ROLL_BACK:
-                faults = journal.faults()
-                by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
-                self._trials.roll_back(entry, "{} failed starts, the last by {} reset".format(faults, by), faults > 0)
-            elif action == bootchooser.TRY:
-                self._trials.start(entry)
+            roll_back = action == bootchooser.ROLL_BACK
             tried = action == bootchooser.TRY
-        for entry in journal.state.entries:
+            by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
+        if fault:
+            journal.mark_fault()
+        self._report("boot", cause=cause, action=action.replace(" ", "-"))
+        if roll_back:
+            reason = "{} failed starts, the last by {} reset".format(journal.faults(), by)
+            with Borrowed(TRIAL) as trial:
+                trial.Trials(self._ports).roll_back(entry, reason, journal.faults() > 0)
+        elif tried:
+            with Borrowed(TRIAL) as trial:
+                trial.Trials(self._ports).start(entry)
+        return tried
+
+    def _serve_all(self, tried):
+        if tried:
+            with Borrowed(TRIAL) as trial:
+                trial.Trials(self._ports).make_room(self._journal.state.on_trial())
+        for entry in self._journal.state.entries:
             if entry.slot is not None:
                 self._serve(entry)
         if not tried:
@@ -105,8 +117,12 @@ class Device:
             self._journal.commit()  # the agent installs anew: what is lost is no longer taken for installed
             return
         try:
-            served = self.serving.load(region, entry.image)[1]
-        except (MulliganError, MemoryError) as e:  # the agent must live: the next release can mend it
+            try:
+                served = self.serving.load(region, entry.image)[1]
+            except (NoMemory, MemoryError):
+                self.serving.trim()  # the confirmed version comes before the room that a trial was given
+                served = self.serving.load(region, entry.image)[1]
+        except (MulliganError, MemoryError, OSError) as e:  # the agent must live: the next release can mend it
             self._report("not-serving", name=entry.name, version=entry.image.version, slot=entry.slot, reason=described(e))
             return
         self.serving.put(entry.name, served)
@@ -115,10 +131,8 @@ class Device:
     def _agent(self):
         keys = flash.find_one(flash.KEYS, "keys")
         client = http.Client(self._credentials, self._clock.now)
-        return Agent(
-            self._config, keys, client, self._journal, self._slots, self.serving, self._trials, self._system, self._clock,
-            {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}, self._report,
-        )  # fmt: skip
+        versions = {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}
+        return Agent(self._config, keys, client, versions, self._ports)
 
     def _credentials(self):
         """What TLS needs, read when it is needed: a file that is missing stops no boot."""
@@ -128,8 +142,7 @@ class Device:
     def _idle(self):
         """Without a URL there is only a trial to finish."""
         if self._journal.state.on_trial():
-            for _ in self._trials.run():
-                yield 0
+            yield from trials.attempt(self._ports)
         while True:
             yield _IDLE_MS
 

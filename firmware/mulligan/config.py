@@ -4,8 +4,9 @@ import json
 from collections import namedtuple
 
 from .core.errors import FormatError
+from .engines import NAMES
 
-FIELDS = {"board": "", "url": "", "channel": "stable", "ca": "", "cert": "", "key": "", "poll_ms": 60000}
+FIELDS = {"board": "", "url": "", "channel": "stable", "ca": "", "cert": "", "key": "", "poll_ms": 60000, "engine": ""}
 
 # In the order of the names: MicroPython's dicts keep none.
 Config = namedtuple("Config", tuple(sorted(FIELDS)))  # type: ignore[misc]
@@ -21,4 +22,6 @@ def parse(raw):
         raise FormatError("mulligan.json: only {} are known".format(", ".join(sorted(FIELDS))))
     if not doc.get("board"):
         raise FormatError("mulligan.json: board is missing")
+    if doc.get("engine") and doc["engine"] not in NAMES:
+        raise FormatError("mulligan.json: no engine {}: {}".format(doc["engine"], ", ".join(NAMES)))
     return Config(*[doc.get(field, FIELDS[field]) for field in sorted(FIELDS)])

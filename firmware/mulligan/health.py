@@ -1,21 +1,35 @@
-"""Health checks: does a model on trial compute what it should, often enough right, and fast enough?"""
+"""Health checks: does a version on trial compute what it should, often enough right, fast enough, in the memory it may have?
+
+Each failed rule names itself, with its figure and its limit, as soon as it is certain to fail.
+"""
 
 import struct
+from array import array
 
 from .core import slot
 from .core.errors import HealthError
 
 
-def check(engine, header, image, rules, clock):
-    """A generator that runs every golden vector of the slot ``image`` on ``engine``, one a step, and judges them by ``rules``.
+def memory(rules, arena, free):
+    """Judge what the version takes: ``arena`` bytes of it, and ``free`` bytes of heap left beside it. Raises: HealthError."""
+    if 0 < rules.arena < arena:
+        raise HealthError("arena: {} bytes, {} allowed".format(arena, rules.arena))
+    if free < rules.heap:
+        raise HealthError("heap: {} bytes free, {} needed".format(free, rules.heap))
 
-    header: the slot image's Header; image: readinto(offset, buf) over it. Its value: the Result.
+
+def golden(candidate, header, image, rules, clock):
+    """A generator that runs every golden vector of the slot ``image`` on a Served, one a step, and judges them by ``rules``.
+
+    header: the slot image's Header; image: readinto(offset, buf) over it. Its value: (vectors with their label, Latencies).
     Raises: HealthError as soon as it is certain that the version fails.
     """
-    result = Result(header.golden)
+    engine = candidate.engine
     given = engine.input(0)
     if len(given) != header.input_size or len(engine.output(0)) != header.output_size:
-        raise HealthError("golden vectors do not fit the model's input and output")
+        raise HealthError("golden: vectors that do not fit the model's input and output")
+    latencies = Latencies(header.golden)
+    correct = 0
     expected = bytearray(header.output_size)
     label = bytearray(2)
     at = header.golden_at
@@ -24,42 +38,146 @@ def check(engine, header, image, rules, clock):
         image.readinto(at + header.input_size, expected)
         image.readinto(at + header.input_size + header.output_size, label)
         at += header.input_size + header.output_size + 2
-        started = clock.ticks_us()
-        engine.invoke()
-        result.latencies.append(clock.elapsed_us(started))
+        latencies.add(_timed(engine, clock))
         output = engine.output(0)
-        if bytes(output) != expected:
-            raise HealthError("golden vector {} of {}: wrong output".format(index + 1, header.golden))
+        wrong = _difference(candidate, header, output, expected)
+        if wrong:
+            raise HealthError("golden: vector {} of {}: {}".format(index + 1, header.golden, wrong))
         wanted = struct.unpack("<H", label)[0]
         if wanted == slot.NO_LABEL or wanted == winner(output):
-            result.correct += 1
-        result.judge(rules, index + 1)
+            correct += 1
+        if correct + header.golden - index - 1 < rules.correct:
+            raise HealthError("correct: {} of {} golden vectors right, {} needed".format(correct, index + 1, rules.correct))
+        latencies.judge(rules)
         yield
-    return result
+    return correct, latencies
 
 
-class Result:
-    """correct: golden vectors with their label; latencies: of each inference, in microseconds."""
+class Shadow:
+    """Live inputs that a version on trial sees as well: copies of the app's, each with the confirmed version's output.
 
-    def __init__(self, total):
-        self.total = total
-        self.correct = 0
-        self.latencies = []
+    Holds one at a time, and takes the next only when that was judged. RAM: an input, an output, and 4 bytes for each run.
+    """
 
-    def judge(self, rules, done):
-        """Raises: HealthError if the ``done`` vectors so far already miss ``rules``, whatever the rest will give."""
-        if self.correct + self.total - done < rules.correct:
-            raise HealthError("{} of {} golden vectors right, {} needed".format(self.correct, done, rules.correct))
-        slow = sum([1 for t in self.latencies if t > rules.latency_us]) if rules.latency_us else 0
-        if slow * 10 > self.total:
-            raise HealthError("{} us for an inference, {} allowed".format(self.p90_us(), rules.latency_us))
+    def __init__(self, header, rules):
+        self._tolerance = header.tolerance
+        self._every = rules.shadow_every
+        self._rules = rules
+        self._input = memoryview(bytearray(header.input_size))
+        self._expected = memoryview(bytearray(header.output_size))
+        self._full = False
+        self._passed = 0  # live inputs since the last one taken
+        self.latencies = Latencies(rules.shadow_runs)
+        self.runs = 0
+        self.agreed = 0
+        self.exact = 0
 
-    def p90_us(self):
-        """The 9th decile of the latencies (nearest rank)."""
-        ordered = sorted(self.latencies)
-        return ordered[(9 * len(ordered) + 9) // 10 - 1]
+    def offer(self, data, output):
+        """Called after each inference of the app: copies every so manieth. ``output`` is the confirmed version's."""
+        self._passed += 1
+        if self._passed >= self._every and not self._full:
+            self._input[:] = data
+            self._expected[:] = output
+            self._full = True
+            self._passed = 0
+
+    def steps(self, engine, clock, guard):
+        """A generator that runs ``engine`` on what was offered, one a step, until enough were seen.
+
+        ``guard(running)`` is told when the version begins to run and when it has. Raises: HealthError as soon as it is certain
+        that too few agree, or too many are slow.
+        """
+        runs = self._rules.shadow_runs
+        most = runs - -(-runs * self._rules.shadow_agree // 1000)  # that may disagree
+        while self.runs < runs:
+            if self._full:
+                engine.input(0)[:] = self._input
+                guard(True)
+                self.latencies.add(_timed(engine, clock))
+                guard(False)
+                self._compare(engine.output(0))
+                self._full = False
+                if self.runs - self.agreed > most:
+                    raise HealthError(
+                        "shadow_agree: {} of {} live inputs disagree, {} of {} may".format(
+                            self.runs - self.agreed, self.runs, most, runs
+                        )
+                    )
+                self.latencies.judge(self._rules)
+            yield
+
+    def _compare(self, output):
+        """Agreement is the same winner; where there is but one value, a distance within the image's tolerance."""
+        self.runs += 1
+        if output == self._expected:
+            self.exact += 1
+            self.agreed += 1
+        elif len(output) > 1:
+            self.agreed += winner(output) == winner(self._expected)
+        else:
+            self.agreed += _distance(output, self._expected) <= self._tolerance
+
+
+class Latencies:
+    """How long the inferences took, of ``planned`` in all, in microseconds. Allocates at the beginning only."""
+
+    def __init__(self, planned):
+        self._sorted = array("I", bytes(4 * planned))
+        self._planned = planned
+        self._count = 0
+
+    def add(self, us):
+        at = self._count
+        while at and self._sorted[at - 1] > us:
+            self._sorted[at] = self._sorted[at - 1]
+            at -= 1
+        self._sorted[at] = us
+        self._count += 1
+
+    def percentile(self, percent):
+        """Of those so far, by nearest rank."""
+        return self._sorted[-(-percent * self._count // 100) - 1]
+
+    def facts(self):
+        """For a report: three percentiles of those so far, in microseconds."""
+        return {"p{}_us".format(p): self.percentile(p) for p in (50, 90, 99)} if self._count else {}
+
+    def judge(self, rules):
+        """Raises: HealthError if a percentile of all that are planned is above its limit, whatever the rest will give."""
+        for name, percent, limit in (
+            ("p50_us", 50, rules.p50_us), ("latency_us", 90, rules.latency_us), ("p99_us", 99, rules.p99_us)
+        ):  # fmt: skip
+            may = self._planned - -(-percent * self._planned // 100)  # be slower than the limit
+            if limit and self._count > may and self._sorted[self._count - 1 - may] > limit:
+                figure = self._sorted[self._count - 1 - may]
+                raise HealthError("{}: {} us for an inference, {} allowed".format(name, figure, limit))
 
 
 def winner(output):
     """The index of the largest int8 in ``output``."""
     return max(range(len(output)), key=lambda i: output[i] ^ 0x80)
+
+
+def _timed(engine, clock):
+    started = clock.ticks_us()
+    engine.invoke()
+    return clock.elapsed_us(started)
+
+
+def _difference(candidate, header, output, expected):
+    """What is wrong with ``output``, or None: nothing may be on an exact engine, on another what the slot image allows."""
+    if output == expected:
+        return None
+    if candidate.exact:
+        return "wrong output"
+    distance = _distance(output, expected)
+    if distance > header.tolerance:
+        return "an output byte off by {}, {} allowed".format(distance, header.tolerance)
+    if header.flags & slot.SAME_WINNER and winner(output) != winner(expected):
+        return "another winner"
+    return None
+
+
+def _distance(output, expected):
+    """The largest difference of two int8 outputs."""
+    return max([abs((a ^ 0x80) - (b ^ 0x80)) for a, b in zip(output, expected)])

@@ -2,6 +2,7 @@
 
 import gc
 
+from .borrow import NATIVE, Borrowed
 from .core import slot
 from .core.errors import NotAvailable, Unsupported
 
@@ -10,65 +11,101 @@ MAX_ARENA = 1 << 17  # bytes: more than a stock ESP32 has in one piece
 
 
 class Served:
-    """A model in service: its engine, and how many hands hold it."""
+    """A model in service: its engine, and how many hands hold it.
 
-    def __init__(self, engine, version, labels):
+    ``shared``: bytes of the shared arena that it needs; ``exact``: whether the engine's arithmetic is that of golden outputs;
+    ``shadow``: what is offered the app's inputs, or None.
+    """
+
+    def __init__(self, engine, version, labels, shared, exact):
         self.engine = engine
         self.version = version
         self.labels = labels
+        self.shared = shared
+        self.exact = exact
         self.hands = 0
+        self.shadow = None
 
 
 class Serving:
     """By name, the model in service.
 
     Models share one ``arena``, as only one inference runs at a time: so a version on trial costs no second one. Between
-    inferences it is free, and the installer works in it too. ``engines`` is the engine module, ``meter`` is told of its work.
+    inferences it is free, and the installer works in it too. ``engine`` is the name of the engine to use, "" for the one that
+    suits; ``meter`` is told of its work.
     """
 
-    def __init__(self, engines, meter):
-        self._engines = engines
+    def __init__(self, meter):
+        self.engine = ""
         self._meter = meter
         self.arena = bytearray(_MIN_ARENA)
         self._served = {}
 
-    def load(self, region, image):
-        """(Header, Served) of the slot image in ``region`` that the journal calls ``image``; not in service yet.
+    def look(self, region, image):
+        """(Header, source of the model, engine module) of the slot image in ``region`` that the journal calls ``image``.
 
-        Raises: FormatError, ModelError, Unsupported, MemoryError.
+        Raises: FormatError, Unsupported, FlashError.
         """
         head = bytearray(slot.HEADER_SIZE)
         region.readinto(0, head)
         header = slot.parse(head, image.length)
         if header.arena > MAX_ARENA:
             raise Unsupported("{} needs {} bytes of arena, at most {} here".format(header.name, header.arena, MAX_ARENA))
-        if header.arena > len(self.arena):
-            self._grow(header.arena)
         source = slot.Window(region, header.model_at, header.model_size)
-        engine = self._engines.load(source, self.arena, self._meter)
-        return header, Served(engine, image.version, slot.labels(header, region))
+        with Borrowed(NATIVE) as native:
+            return header, source, native.choose(self.engine, source, header)
 
-    def _grow(self, size):
-        """A larger arena in place of the old one: both at a time would not fit the heap. Raises: MemoryError, nothing changed."""
+    def load(self, region, image):
+        """(Header, Served) of that slot image; not in service yet. Raises: FormatError, ModelError, FlashError, MemoryError."""
+        header, source, engine = self.look(region, image)
+        shared = header.arena if engine.SHARED else 0
+        self.reserve(shared)
+        loaded = engine.load(source, self.arena, self._meter, header)
+        return header, Served(loaded, image.version, slot.labels(header, region), shared, engine.EXACT)
+
+    def reserve(self, size):
+        """Have ``size`` bytes of arena at least. Raises: MemoryError, nothing changed."""
+        if size <= len(self.arena):
+            return
+        if self._served:
+            # Beside the old one: once that were given back, its place might be gone, and no model could be served.
+            gc.collect()
+            self._bind(bytearray(size))
+        else:
+            self._replace(size)
+
+    def trim(self):
+        """Give back what arena the models in service do not need."""
+        self._replace(max([_MIN_ARENA] + [served.shared for served in self._served.values()]))
+
+    def _replace(self, size):
+        """Another arena in the place of the old one: for a boot, when the heap is in one piece."""
         old = len(self.arena)
-        for served in self._served.values():
-            served.engine.bind(None)
-        self.arena = None
+        self._bind(None)
         gc.collect()
         try:
-            self.arena = bytearray(size)
-        finally:
-            if self.arena is None:
-                self.arena = bytearray(old)
-            for served in self._served.values():
-                served.engine.bind(self.arena)
+            self._bind(bytearray(size))
+        except MemoryError:
+            self._bind(bytearray(old))
+            raise
+
+    def _bind(self, arena):
+        self.arena = arena
+        for served in self._served.values():
+            served.engine.bind(arena)
 
     def put(self, name, served):
         """Put a model into service in place of what had its name. The caller has checked that nobody holds that."""
         self._served[name] = served
 
-    def drop(self, name):
-        self._served.pop(name, None)
+    def served(self, name):
+        """The Served of that name, or None."""
+        return self._served.get(name)
+
+    def shadow(self, name):
+        """What a version on trial has seen of the live inputs of that name so far, as plain values, or None."""
+        shadow = self._served[name].shadow if name in self._served else None
+        return {"runs": shadow.runs, "agreed": shadow.agreed, "exact": shadow.exact} if shadow else None
 
     def busy(self, name):
         """True while the app is inside a ``with`` on this model."""
@@ -101,4 +138,7 @@ class Model:
         engine = self._served.engine
         engine.input(0)[:] = data
         engine.invoke()
-        return engine.output(0)
+        output = engine.output(0)
+        if self._served.shadow:
+            self._served.shadow.offer(data, output)
+        return output

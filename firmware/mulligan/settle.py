@@ -2,7 +2,21 @@
 
 import sys
 
-from .borrow import ADMISSION, BOOTCHOOSER, CONFIG, INSTALL, LAYERS, LOADER, ROTATION, SECURE, SIGNATURE, Borrowed
+from .borrow import (
+    ADMISSION,
+    BOOTCHOOSER,
+    CONFIG,
+    FIT,
+    INSTALL,
+    LAYERS,
+    LOADER,
+    NATIVE,
+    ROTATION,
+    SECURE,
+    SIGNATURE,
+    TRIAL,
+    Borrowed,
+)
 
 # What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
 # takes stack.
@@ -24,7 +38,7 @@ def settle():
             __import__(name)
         for name in _KERNELS.split():
             sys.modules["mulligan.tflite.kernels"].get(name)
-        for name in (BOOTCHOOSER, CONFIG, ADMISSION, ROTATION, SIGNATURE, INSTALL, LOADER, LAYERS, SECURE):
+        for name in (BOOTCHOOSER, CONFIG, TRIAL, FIT, NATIVE, ADMISSION, ROTATION, SIGNATURE, INSTALL, LOADER, LAYERS, SECURE):
             with Borrowed(name) as module:
                 _settled.append(name)
                 if name == LOADER:

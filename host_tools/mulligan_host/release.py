@@ -28,7 +28,7 @@ _BASES = 3  # how many earlier versions of an artifact get a patch of their own
 
 @dataclass(frozen=True)
 class Health:
-    """How a device judges the trial; see mulligan.core.manifest.Rules."""
+    """How a device judges the trial; see mulligan.core.manifest.Rules. ``heap``: what the next update needs, unless told."""
 
     correct: int
     latency_us: int = 0
@@ -38,7 +38,7 @@ class Health:
     p50_us: int = 0
     p99_us: int = 0
     arena: int = 0
-    heap: int = 0
+    heap: int = 12288
     shadow_runs: int = 0
     shadow_every: int = 1
     shadow_agree: int = 1000

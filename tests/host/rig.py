@@ -7,6 +7,8 @@ now and then, and prints what it got. Virtual time passes in the board's sleep, 
 import json
 import re
 import shutil
+import struct
+from binascii import crc32
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
@@ -100,6 +102,13 @@ def with_wrong_outputs(good: bytes) -> bytes:
     spoilt = bytearray(good)
     spoilt[header.golden_at + header.golden * vector - 3] ^= 1
     return bytes(spoilt)
+
+
+def with_arena(good: bytes, size: int) -> bytes:
+    """Return the slot image ``good``, asking for an arena of ``size`` bytes."""
+    head = bytearray(good[:92])
+    struct.pack_into("<I", head, 12, size)
+    return bytes(head) + struct.pack("<I", crc32(head)) + good[96:]
 
 
 class Rig:

@@ -65,6 +65,13 @@ def _applies(row: dict[str, str], on_trial: bool, starts: int, faults: int, atte
     )
 
 
+def test_health_rules() -> None:
+    """Each rule that can fail stands in the table; the others say how a trial is run."""
+    stated = [name for row in TABLES["Health: rules"] for name in re.findall(r"`(\w+)`", row["rule"])]
+    run_by = {"attempts", "watchdog_ms", "shadow_runs", "shadow_every"}
+    assert sorted(stated) == sorted({"golden", *(key for key, *_ in manifest.RULES)} - run_by)
+
+
 def test_bound_examples() -> None:
     rows = {row["what"]: row for row in TABLES["Bound: examples"]}
     for row in rows.values():

@@ -1,15 +1,13 @@
 """Every way a model on trial can fail: the old version is back within the stated bound, and is blamed only for its own faults."""
 
 import re
-import struct
-from binascii import crc32
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from host.conftest import MakeRig
-from host.rig import HEALTH, Rig, image, with_wrong_outputs
+from host.rig import HEALTH, Rig, image, with_arena, with_wrong_outputs
 from mulligan.core import manifest
 from mulligan.core.state import MARKS, RECORD
 from mulligan_host.release import Health
@@ -31,6 +29,8 @@ class Candidate:
         self.engine = engine
         self.input = engine.input
         self.output = engine.output
+        self.describe = engine.describe
+        self.bind = engine.bind
         self.runs = 0
 
     def invoke(self):
@@ -105,7 +105,7 @@ def test_wrong_golden_output(make_rig: MakeRig) -> None:
     rig.on()
     with rolls_back(rig, frozen=True):
         publish(rig, with_wrong_outputs(image("1.1.0")))
-    assert reason(rig) == "golden vector 4 of 4: wrong output"
+    assert reason(rig) == "golden: vector 4 of 4: wrong output"
     assert causes(rig) == [1]
     stays_frozen(rig)
 
@@ -115,7 +115,7 @@ def test_too_few_right_labels(make_rig: MakeRig) -> None:
     rig.on()
     with rolls_back(rig, frozen=True):
         publish(rig, image("1.1.0", model="1.2.0-bad"))
-    assert reason(rig) == "0 of 1 golden vectors right, 4 needed"
+    assert reason(rig) == "correct: 0 of 1 golden vectors right, 4 needed"
 
 
 def test_too_slow(make_rig: MakeRig) -> None:
@@ -123,7 +123,7 @@ def test_too_slow(make_rig: MakeRig) -> None:
     rig.on()
     with rolls_back(rig, frozen=True):
         publish(rig, image("1.1.0", model="1.3.0-slow"), Health(4, latency_us=60000))
-    assert re.fullmatch(r"\d+ us for an inference, 60000 allowed", reason(rig))
+    assert re.fullmatch(r"latency_us: \d+ us for an inference, 60000 allowed", reason(rig))
 
 
 def test_no_verdict_within_the_deadline(make_rig: MakeRig) -> None:
@@ -131,17 +131,7 @@ def test_no_verdict_within_the_deadline(make_rig: MakeRig) -> None:
     rig.on()
     with rolls_back(rig, frozen=True):
         publish(rig, image("1.1.0", model="1.3.0-slow"), Health(4, deadline_ms=300, watchdog_ms=4000))
-    assert reason(rig) == "no verdict within 300 ms"
-
-
-def test_a_damaged_model_in_a_well_formed_image(make_rig: MakeRig) -> None:
-    rig = make_rig()
-    rig.on()
-    broken = bytearray(image("1.1.0"))
-    broken[96 + 4 : 96 + 8] = b"XXXX"  # the file identifier of the .tflite
-    with rolls_back(rig, frozen=True):
-        publish(rig, bytes(broken))
-    assert reason(rig).startswith("ModelError: ")
+    assert reason(rig) == "deadline_ms: no verdict within 300 ms"
 
 
 # By an exception, a hang, a reset
@@ -163,13 +153,6 @@ def test_memory_that_runs_out_in_inference(make_rig: MakeRig) -> None:
     with rolls_back(rig, frozen=True):
         publish(rig)
     assert reason(rig).startswith("MemoryError: ")
-
-
-def with_arena(slot_image: bytes, size: int) -> bytes:
-    """``slot_image``, asking for an arena of ``size`` bytes."""
-    head = bytearray(slot_image[:92])
-    struct.pack_into("<I", head, 12, size)
-    return bytes(head) + struct.pack("<I", crc32(head)) + slot_image[96:]
 
 
 def test_a_model_too_large_for_the_heap(make_rig: MakeRig) -> None:

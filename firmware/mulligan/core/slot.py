@@ -97,6 +97,11 @@ class Window:
         self._start = start
         self.size = size
 
+    @property
+    def label(self):
+        """That of ``source``."""
+        return self._source.label
+
     def readinto(self, offset, buf):
         if offset < 0 or offset + len(buf) > self.size:
             raise FormatError("read outside of the section")

@@ -1,7 +1,15 @@
-"""Engines run a model. Each is a module with one function:
+"""Engines run a model. Each is a module here, loaded only where it is used:
 
-``load(source, arena=None, meter=None)`` -> an engine, with ``input(i)`` (a writable memoryview of int8 bytes), ``invoke()``,
-``output(i)`` (a memoryview of int8 bytes), ``bind(arena)`` (move to another arena, or with None let go of it) and
-``describe()``. ``source`` has ``size`` and ``readinto(offset, buf)``; ``meter`` is called with the work of each op.
-Raises: ModelError, Unsupported.
+``load(source, arena, meter=None, header=None)`` -> an engine: ``input(i)`` (a writable memoryview of int8 bytes), ``invoke()``,
+``output(i)`` (a memoryview of int8 bytes), ``bind(arena)`` (work in another arena, or with None in none), ``describe()`` (what
+the model takes: ``arena`` at least, in bytes) and ``close()`` where there is memory that the collector does not see.
+Raises: ModelError, Unsupported, MemoryError.
+``check(source, header)`` raises the same for a model that `load` would refuse, without loading it.
+``EXACT``: whether its arithmetic is the one that golden outputs are made with (`slot.DOUBLE_ROUNDING`).
+``SHARED``: whether it works in the arena that it is given; the others have memory of their own.
+
+``source`` has ``size`` and ``readinto(offset, buf)``; ``meter`` is called with the work of each op; ``header`` is the Header of
+the slot image.
 """
+
+NAMES = ("builtin", "microlite", "openmv", "emlearn")

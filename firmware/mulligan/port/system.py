@@ -22,6 +22,14 @@ class Clock:
         """Microseconds since ``since``, a value of ticks_us()."""
         return time.ticks_diff(self.ticks_us(), since)
 
+    def ticks_ms(self):
+        """For what may take longer than the nine minutes of which microseconds can tell: up to six days at a time."""
+        return _virtual.ticks_ms() if _virtual else time.ticks_ms()
+
+    def elapsed_ms(self, since):
+        """Milliseconds since ``since``, a value of ticks_ms()."""
+        return time.ticks_diff(self.ticks_ms(), since)
+
     def idle_ms(self, ms):
         """Note that the caller is about to sleep for ``ms``: virtual time has no other way to know. True if it still has to."""
         if _virtual:
@@ -68,6 +76,7 @@ class System:
             _virtual.work(operations)
 
     def sample_heap(self):
-        """Collect garbage and note how much of the heap is in use: called where the most is."""
+        """Collect garbage and note how much of the heap is in use: called where the most is. Returns the bytes that are free."""
         gc.collect()
         self.heap_peak = max(self.heap_peak, gc.mem_alloc())
+        return gc.mem_free()

@@ -38,7 +38,7 @@ def release() -> None:
 @click.option("--p50-us", default=0, help="The most that every second inference may take; 0: no limit.")
 @click.option("--p99-us", default=0, help="The most that 99 of 100 inferences may take; 0: no limit.")
 @click.option("--arena", default=0, help="The most bytes of arena; 0: no limit.")
-@click.option("--heap", default=0, help="The fewest bytes of heap that must be free beside the model; 0: no limit.")
+@click.option("--heap", default=12288, show_default=True, help="The fewest bytes of heap that must stay free; 0: no limit.")
 @click.option("--shadow-runs", default=0, help="Live inputs that the model must see, unused, before it is confirmed; 0: none.")
 @click.option("--shadow-every", default=1, show_default=True, help="Take every how manieth live input for that.")
 @click.option("--shadow-agree", default=1000, show_default=True, help="Per mille of them that must agree with the old model.")

@@ -54,7 +54,7 @@ class Chip:
             Op.RTC_READ: lambda a, b, payload: (len(self._rtc_memory), self._rtc_memory),
             Op.RTC_WRITE: self._rtc_write,
             Op.ID: lambda a, b, payload: (len(self._mac), self._mac),
-            Op.TICKS: lambda a, b, payload: ((self.clock.now_us - self._booted_us) & protocol.TICKS_MASK, b""),
+            Op.TICKS: lambda a, b, payload: ((self.clock.now_us - self._booted_us) // a & protocol.TICKS_MASK, b""),
             Op.WORK: lambda a, b, payload: self._pass(self._speed.work_us(a)),
             Op.IDLE: lambda a, b, payload: self._pass(a * 1000),
         }

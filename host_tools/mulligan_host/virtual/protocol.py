@@ -21,7 +21,7 @@ ESP-IDF error (0x100 and up), of ENOENT or EIO, or ESP_FAIL. The child's side is
     RTC_READ                                       n                              n bytes of RTC memory
     RTC_WRITE                         the bytes    0
     ID                                             6                              the MAC
-    TICKS                                          microseconds since boot, modulo 2**30
+    TICKS       microseconds in a unit             units since boot, modulo 2**30
     WORK        macs                               0
     IDLE        ms                                 0
     REPL                                           none: nothing runs any more

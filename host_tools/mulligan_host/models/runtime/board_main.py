@@ -11,7 +11,6 @@ from binascii import b2a_base64
 from collections import namedtuple
 
 from mulligan import settle
-from mulligan.engines import builtin
 from mulligan.port import flash, system
 from mulligan.serving import Serving
 
@@ -52,7 +51,8 @@ def main():
     settle.settle()
     chip, clock = system.System(), system.Clock()
     region = Counted(flash.model_pairs()[0][0], chip, job["stream"])
-    serving = Serving(builtin, chip.work)
+    serving = Serving(chip.work)
+    serving.engine = "builtin"
     image = Image(job["size"], "1.0.0")
     engine = serving.load(region, image)[1].engine
     info = engine.describe()

@@ -66,7 +66,11 @@ class _Virtual:
 
     def ticks_us(self):
         """Microseconds since boot, modulo 2**30, so that it is a small int on every port."""
-        return call(_virtual.TICKS)
+        return call(_virtual.TICKS, 1)
+
+    def ticks_ms(self):
+        """The same in milliseconds."""
+        return call(_virtual.TICKS, 1000)
 
     def work(self, macs):
         """Let the time of ``macs`` multiply-accumulates of an int8 kernel pass."""
