@@ -90,10 +90,24 @@ def test_an_arena_over_its_rule_is_refused_before_activation(make_rig: MakeRig) 
     assert re.fullmatch(r"arena: \d+ bytes, 100 allowed", facts["reason"])
 
 
+# In main.py: from here on, after the boot, no larger arena is to be had.
+IN_PIECES = """
+from mulligan import serving
+
+
+def reserve(self, size):
+    if size > len(self.arena):
+        raise MemoryError("in pieces")
+
+
+serving.Serving.reserve = reserve
+"""
+
+
 def test_a_larger_arena_gets_its_room_from_a_reset(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
     """At that boot the arena is allocated before anything else, so that it fits; the confirmed version serves all the same."""
     monkeypatch.setattr("host.rig.HEAP", 200 * 1024)
-    rig = make_rig()
+    rig = make_rig(prelude=IN_PIECES)
     rig.on()
     rig.publish("1.1.0", with_arena(image("1.1.0"), 80000))
     rig.wait("resetting")
