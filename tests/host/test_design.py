@@ -21,6 +21,7 @@ from host.commands import mulligan
 from host.conftest import MakeRig
 from host.documents import ROOT, tables
 from host.rig import image
+from mulligan import engines
 from mulligan.core import bootchooser, manifest, p256, patch
 from mulligan.core.journal import MAX_STARTS
 from mulligan_host import combs, delta, demo, pack, release
@@ -63,6 +64,10 @@ def _applies(row: dict[str, str], on_trial: bool, starts: int, faults: int, atte
         and cause in named.get(row["cause"], {_CAUSES.get(word, -1) for word in row["cause"].split(", ")})
         and row["faults, this boot's counted"] in ("any", "below attempts" if faults < attempts else "attempts or more")
     )
+
+
+def test_engines() -> None:
+    assert [row["engine"] for row in TABLES["Engines: what they take"]] == list(engines.NAMES)
 
 
 def test_health_rules() -> None:
