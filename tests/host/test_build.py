@@ -1,5 +1,6 @@
 """Compiling device code: what comes out runs on the ports, and is complete or not there."""
 
+import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -81,10 +82,10 @@ def test_the_device_package_is_whole(micropythons: list[MicroPython]) -> None:
         )
 
 
-def test_tracebacks_name_the_source(micropythons: list[MicroPython], tree: Path) -> None:
+def test_tracebacks_name_the_module_and_the_function(micropythons: list[MicroPython], tree: Path) -> None:
     (tree / "pack/bad.py").write_text("def f():\n    raise ValueError(1)\n")
     path = build_package(micropythons[0], tree)
-    assert 'File "pack.bad", line 2, in f' in run(micropythons[0], path, "import pack.bad; pack.bad.f()")
+    assert re.search('File "pack.bad", line [0-9]+, in f', run(micropythons[0], path, "import pack.bad; pack.bad.f()"))
 
 
 def test_compiled_once_and_again_when_changed(micropythons: list[MicroPython], tree: Path) -> None:
