@@ -70,6 +70,21 @@ def test_cross_compiles(arch: str | None, tree: Path, tmp_path: Path) -> None:
     assert all((tmp_path / "out" / name).read_bytes()[:2] == b"M\x06" for name in files(tmp_path / "out") - {"boot.py"})
 
 
+# Number of each architecture in an .mpy's header (MicroPython py/persistentcode.h, MP_NATIVE_ARCH_*).
+@pytest.mark.parametrize(("arch", "number"), [("x86", 1), ("x64", 2), ("xtensawin", 10), ("rv32imc", 11)])
+def test_each_kernel_compiles_to_machine_code(arch: str, number: int, tmp_path: Path) -> None:
+    count = 0
+    for part in ("core", "tflite/kernels"):
+        source = resource("firmware/mulligan") / part
+        compile_tree(source, tmp_path / part, arch)
+        for path in source.glob("*_viper.py"):
+            magic, version, flags = (tmp_path / part / path.name).with_suffix(".mpy").read_bytes()[:3]
+            assert (magic, version, flags >> 2 & 15) == (ord("M"), 6, number), path.name
+            assert "@micropython.viper" in path.read_text(), path.name
+            count += 1
+    assert count >= 18
+
+
 def test_the_device_package_is_whole(micropythons: list[MicroPython]) -> None:
     source = resource("firmware/mulligan")
     expected = {f"mulligan/{path.relative_to(source).with_suffix('.mpy')}" for path in source.rglob("*.py")}

@@ -48,14 +48,15 @@ def jobs() -> list[tuple[str, bytes, bytes, bool]]:
 
 
 @pytest.mark.upy
+@pytest.mark.parametrize("mapped", [False, True])
 @pytest.mark.parametrize("bits", [64, 32])
-def test_on_micropython(bits: int, micropythons: list[MicroPython], tmp_path: Path) -> None:
+def test_on_micropython(bits: int, mapped: bool, micropythons: list[MicroPython], tmp_path: Path) -> None:
     mp = next((mp for mp in micropythons if mp.bits == bits), None)
     if mp is None:
         pytest.skip(f"no {bits}-bit MicroPython")
     work = jobs()
     pack, outputs = tmp_path / "pack", tmp_path / "outputs"
-    pack.write_bytes(b"".join(struct.pack("<4I", len(m), len(x), memory, 0) + m + x for _, m, x, memory in work))
+    pack.write_bytes(b"".join(struct.pack("<4I", len(m), len(x), memory, mapped) + m + x for _, m, x, memory in work))
     command = mp.command(TESTS / "tflite" / "run_models.py", build_package(mp), pack, outputs, heap="4M")
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, stdin=subprocess.DEVNULL)
     assert done.returncode == 0, done.stdout + done.stderr

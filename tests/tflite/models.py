@@ -54,6 +54,19 @@ class BytesSource:
         buf[:] = self._data[offset : offset + len(buf)]
 
 
+class MappedSource(BytesSource):
+    """Bytes that lie in memory, as a romfs file's do, from an odd address on. Counts the reads that nothing should need."""
+
+    def __init__(self, data):
+        super().__init__(data)
+        self.view = memoryview(b"\0" + data)[1:]
+        self.reads = 0
+
+    def readinto(self, offset, buf):
+        super().readinto(offset, buf)
+        self.reads += 1
+
+
 class Random:
     """Bits 16 and up of a linear congruential generator, the same everywhere."""
 

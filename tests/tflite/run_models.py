@@ -1,8 +1,8 @@
 """Run many models over raw inputs on MicroPython: ``run_models.py PACKAGE PACK OUTPUTS``.
 
 PACK holds, for each model, four little-endian u32s (bytes of the model, bytes of the inputs, 1 if they are one sequence of a
-model that remembers, 0) and then both; the outputs are written back to back. Prints how many models ran, and the kernels. Where
-they are in viper, every inference but a model's first runs with the heap locked.
+model that remembers, 1 if it is to be in memory) and then both; the outputs are written back to back. Prints how many models
+ran, and the kernels. Where they are in viper, every inference but a model's first runs with the heap locked.
 """
 
 import sys
@@ -64,10 +64,13 @@ def main(package, pack, outputs):
         at = 0
         while at < end:
             file.seek(at)
-            size, n, memory, _ = struct.unpack("<4I", file.read(16))
+            size, n, memory, mapped = struct.unpack("<4I", file.read(16))
+            source = Part(file, at + 16, size)
+            if mapped:
+                source.view = memoryview(file.read(size))
             file.seek(at + 16 + size)
             inputs = file.read(n)
-            run(Part(file, at + 16, size), inputs, memory, out.write, lock, kernels.get)
+            run(source, inputs, memory, out.write, lock, kernels.get)
             at += 16 + size + n
             done += 1
     print(done, "viper" if native else "plain")

@@ -7,7 +7,7 @@ from mulligan.core.errors import Unsupported
 from mulligan.engines import builtin
 from mulligan.tflite.interpreter import Interpreter
 from mulligan.tflite.loader import inspect
-from tflite.models import DATA, MODELS, FileSource, Random
+from tflite.models import DATA, MODELS, FileSource, MappedSource, Random, load
 
 HEAP = "256k"  # for 64-bit words; test_tflite_exact runs the model in 128k on 32-bit ones
 
@@ -99,6 +99,21 @@ def test_error_of_the_source_comes_through():
         assert run(model, 1) == expected
 
 
+def test_a_model_in_memory_is_used_in_place():
+    for path in (DIGITS, CLASSIFIER, DATA + "conv_long.tflite", DATA + "dense_long.tflite", DATA + "depthwise_wide.tflite"):
+        with FileSource(path) as source:
+            streamed = Interpreter(source)
+            expected = [run(streamed, seed) for seed in (3, 4)]
+        source = MappedSource(load(path))
+        model = Interpreter(source)
+        assert model.arena_size < streamed.arena_size
+        assert [run(model, seed) for seed in (3, 4)] == expected
+        assert source.reads == 0
+        model.bind(None)
+        model.bind(bytearray(model.arena_size))
+        assert [run(model, seed) for seed in (3, 4)] == expected
+
+
 def test_running_allocates_nothing():
     """The second inference, under heap_lock; plain kernels do allocate, so only where viper runs."""
     if not getattr(sys.implementation, "_mpy", 0) >> 10:
@@ -113,13 +128,14 @@ def test_running_allocates_nothing():
 
     for path in (DIGITS, DATA + "conv_long.tflite", DATA + "depthwise_wide.tflite"):
         with FileSource(path) as source:
-            model = Interpreter(source, None, meter)
-            expected = run(model, 3)
-            Random(3).fill(model.input(0))
-            micropython.heap_lock()
-            try:
-                model.invoke()
-            finally:
-                micropython.heap_unlock()
-            assert bytes(model.output(0)) == expected
-    assert count[0] > 6
+            for s in (source, MappedSource(load(path))):
+                model = Interpreter(s, None, meter)
+                expected = run(model, 3)
+                Random(3).fill(model.input(0))
+                micropython.heap_lock()
+                try:
+                    model.invoke()
+                finally:
+                    micropython.heap_unlock()
+                assert bytes(model.output(0)) == expected
+    assert count[0] > 12

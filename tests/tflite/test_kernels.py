@@ -139,19 +139,22 @@ def gemm(random, layer, k, pixels, pieces, block, patches, slide, given):
     xo, yo = 4, 4 + (len(given) + 3 & -4)
     scratch = yo + (count * pixels + 3 & -4) + 4
     size = scratch + 4 * (carry + block + block * (max(pieces) // k + 1)) + (block * k if slide else 0)
-    p = layer.p(xo, yo, k, pixels, block, scratch, carry, int(bool(slide)), *(slide or [0] * 12), 0, 0, 0)
+    p = layer.p(xo, yo, k, pixels, block, scratch, carry, int(bool(slide)), *(slide or [0] * 12), 0, 0, 0, 0)
     expected = bytearray()
     for u in patches:
         expected += bytes(
             [layer.finish(sum([u[i] * signed(w[c * k + i]) for i in range(k)]), c) for c in range(count)]
         )
-    for kind in kinds("gemm"):
+    for kind, mapped in [(kind, i) for kind in kinds("gemm") for i in range(2)]:
+        p[34] = mapped
         arena = bytearray(size + 4)
         arena[xo : xo + len(given)] = given
         arena[-4:] = arena[scratch - 4 : scratch] = b"\xa5\x5a\xa5\x5a"
         start = 0
         for n in pieces:
-            kind.gemm(arena, memoryview(bytearray(w[start : start + n])), start, p)
+            piece = bytearray(w[start : start + n])
+            kind.gemm(arena, memoryview(piece), start, p)
+            assert not mapped or piece == w[start : start + n]
             start += n
         assert start == count * k
         assert arena[yo : yo + len(expected)] == expected
@@ -198,7 +201,7 @@ def test_gemm_at_its_limit():
         for kind in kinds("gemm"):
             arena = bytearray(bytes([x]) * 65536 + bytes(64))
             # The least multiplier of which an output still tells something: 65536 * 255 * 128 is just below 2**31.
-            p = [34, 0, 1, 128, -128, 127, 0, 0, 0, 0, 0, 0, 65536, 65536, 1, 1, 65540, 1] + [0] * 16
+            p = [35, 0, 1, 128, -128, 127, 0, 0, 0, 0, 0, 0, 65536, 65536, 1, 1, 65540, 1] + [0] * 17
             p = array("i", p + [0, 1 << 30, 7])
             for start in range(0, 65536, 4096):
                 kind.gemm(arena, memoryview(bytearray(bytes([w]) * 4096)), start, p)
@@ -222,7 +225,7 @@ def test_gemm_over_its_input():
         end = max(k, count) * pixels
         scratch = end + 3 & -4
         xo, yo = (end - k * pixels, 0)
-        p = layer.p(xo, yo, k, pixels, block, scratch, 0, 1, 1, pixels, k, 1, 1, 1, 1, 0, 0, 1, pixels, 0, 0, 0, 0)
+        p = layer.p(xo, yo, k, pixels, block, scratch, 0, 1, 1, pixels, k, 1, 1, 1, 1, 0, 0, 1, pixels, 0, 0, 0, 0, 0)
         for kind in kinds("gemm"):
             arena = bytearray(scratch + 4 * (block + block * (count + 1)) + block * k)
             arena[xo : xo + len(x)] = x

@@ -50,9 +50,10 @@ def fold(rt, p, weights, bias, count, last, zero):
     """
     kernels = rt.kernel("int8")
     q = array("i", (p[0], weights.elements // count, count if last else 0, zero))
-    most = min(READ, rt.chunk) & -4
+    most = min(READ, rt.chunk or READ) & -4
     for at in range(0, weights.elements, most):
         kernels.sums(p, rt.weights(weights.data + at, min(most, weights.elements - at)), at, q)
     for at in range(0, 4 * count, most):
         n = min(most, 4 * count - at)
-        kernels.fold(p, rt.weights(bias.data + at, n) if bias else bytes(n), at, q)
+        piece = rt.weights(bias.data + at, n) if bias else bytes(n)
+        kernels.fold(p, piece if rt.view is None else bytes(piece), at, q)  # the kernel reads aligned words

@@ -1,8 +1,8 @@
 """Walks a flatbuffer in place, over a random-access source, believing nothing it reads.
 
 Promises: every offset, length and index is checked against the size of the source before it is followed, whatever the file
-says, so that only `ModelError` comes out of a damaged one. Holds 128 bytes of it at a time. The walk follows the schema, which
-nests to a fixed depth, so there is no recursion to bound.
+says, so that only `ModelError` comes out of a damaged one. Holds 128 bytes of it at a time, none if the source has a view. The
+walk follows the schema, which nests to a fixed depth, so there is no recursion to bound.
 
 Source of the format: FlatBuffers "Internals" (little-endian; a table starts with a signed offset back to its vtable; a vtable is
 u16 own length, u16 table length, then a u16 per field; other references are unsigned and forward).
@@ -17,7 +17,8 @@ _CACHE = 128
 
 
 class Reader:
-    """``source`` has ``size`` (bytes) and ``readinto(offset, buf)``, which fills ``buf`` or raises.
+    """``source`` has ``size`` (bytes) and ``readinto(offset, buf)``, which fills ``buf`` or raises; it may have a ``view``, a
+    memoryview of these ``size`` bytes.
 
     Positions are byte offsets from the start of the file; position 0 stands for "absent".
     """
@@ -27,8 +28,11 @@ class Reader:
             raise ModelError("model of %d bytes: must be 12 to %d" % (source.size, MAX_FILE))
         self.size = source.size
         self._source = source
-        self._cache = bytearray(min(_CACHE, self.size))
-        self._start = -1
+        self._cache = getattr(source, "view", None)
+        self._start = 0
+        if self._cache is None:
+            self._cache = bytearray(min(_CACHE, self.size))
+            self._start = -1
         if bytes([self.u8(4 + i) for i in range(4)]) != identifier:
             raise ModelError("not a .tflite file: no %s at byte 4" % identifier.decode())
 

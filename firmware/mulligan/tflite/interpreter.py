@@ -22,9 +22,12 @@ class Interpreter:
     """One model, ready to run.
 
     ``source`` has ``size`` and ``readinto(offset, buf)``; it is read at every inference, at most 4 KB at a time, and the model is
-    never held whole. ``arena``: a bytearray to work in, which models may share if each one's output is taken before the next
-    runs; None allocates one. ``meter(n)``, if given, is called after each op with its multiply-accumulates (element operations
-    for pooling and softmax). ``kernel(name)`` gives the module of a kernel.
+    never held whole. If it also has a ``view``, a memoryview of all its bytes (in RAM, or a romfs file's), the constants are used
+    where they lie, an inference reads nothing, and the arena has no room for them.
+
+    ``arena``: a bytearray to work in, which models may share if each one's output is taken before the next runs; None allocates
+    one. ``meter(n)``, if given, is called after each op with its multiply-accumulates (element operations for pooling and
+    softmax). ``kernel(name)`` gives the module of a kernel.
 
     Raises: ModelError (malformed), Unsupported (what the engine doesn't do, or too little memory).
     """

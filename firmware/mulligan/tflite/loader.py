@@ -43,6 +43,7 @@ def survey(source):
     Raises: ModelError, Unsupported, MemoryError.
     """
     graph = Graph(source)
+    view = getattr(source, "view", None)
     planner = Planner(graph)
     macs = count = 0
     chunks = []
@@ -62,7 +63,7 @@ def survey(source):
             wanted.setdefault(i, []).append(tensor.index)
             chunk = max(chunk, min(READ, tensor.elements))
         layer = ops.prepare(graph, op, planner.blocks)
-        chunk = max(chunk, layer.chunk)
+        chunk = max(chunk, layer.chunk) if view is None else 0
         chunks.append(chunk)
         planner.lay(op, layer, chunk)
         macs += layer.macs

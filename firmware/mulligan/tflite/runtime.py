@@ -7,15 +7,18 @@ READ = 4096
 class Runtime:
     """``arena`` holds the activations, and for each layer a place to work in: ``chunk`` bytes for the constants at hand, then at
     ``scratch_at`` what a kernel wants. `enter` says which layer's. ``kernel(name)`` gives a kernel's module. ``memory`` is what
-    the model keeps from one inference to the next (`memory.Memory`), or None.
+    the model keeps from one inference to the next (`memory.Memory`), or None. ``view`` is the source's memoryview, or None: with
+    one, the constants are used where they are, and never read.
     """
 
     def __init__(self, source, kernel, arena):
         self.source = source
+        self.view = getattr(source, "view", None)
         self.kernel = kernel
         self.chunk = self.scratch_at = 0
         self.memory = None
         self._all = {}  # by place to work in: the views of it
+        self._pieces = {}  # by place in the model, where it has a view, by length: the views of that
         self.bind(arena)
 
     def bind(self, arena):
@@ -50,7 +53,14 @@ class Runtime:
         return self._views[key]
 
     def weights(self, at, n):
-        """A view of ``n`` bytes of the model from ``at`` on, at most `READ` at a time read into the chunk."""
+        """A view of ``n`` bytes of the model from ``at`` on, at most `READ` at a time read into the chunk if need be."""
+        if self.view is not None:
+            if at not in self._pieces:
+                self._pieces[at] = {}
+            pieces = self._pieces[at]
+            if n not in pieces:
+                pieces[n] = self.view[at : at + n]
+            return pieces[n]
         part = 0
         while part * READ < n:
             m = min(READ, n - part * READ)

@@ -11,7 +11,7 @@ for every pixel and is folded into the bias when the model is loaded (`channels`
   CARRY is PIXELS where pieces cut channels in two, else 0
 - ``p[18]`` WINDOW: 0 where the patches are the input itself; else 1, and ``p[19:31]`` are H, W, C, KH, KW, SH, SW, PT, PL, OH,
   OW, PAD: input height, width, depth; window; strides; padding above and left; output height and width
-- ``p[31:34]`` are the kernel's notes
+- ``p[31:34]`` are the kernel's notes; ``p[34]`` MAPPED: 1 where ``weights`` must not be written to, as there is no copy of them
 """
 
 import struct

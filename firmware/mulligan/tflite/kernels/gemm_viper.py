@@ -70,12 +70,15 @@ def gather(a: ptr8, b: ptr8, t: int, p: ptr32):
 
 @micropython.viper
 def dot(a: ptr8, b: ptr8, t: int, p: ptr32):
-    """Accumulate p[9] patches from offset p[32] on by p[33] bytes of weights, flipped, from byte ``t`` of the layer's on."""
+    """Accumulate p[9] patches from offset p[32] on by p[33] bytes of weights from byte ``t`` of the layer's on, flipped: here if
+    they are MAPPED.
+    """
     base = int(a)
     w = int(b)
     end = w + p[33]
     k = p[13]
     m = p[9]
+    flip = p[34] << 7
     carry = ptr32(base + p[16])
     acc = ptr32(int(carry) + 4 * p[17])
     sums = acc
@@ -112,13 +115,17 @@ def dot(a: ptr8, b: ptr8, t: int, p: ptr32):
             a = ptr8(row)
             b = ptr8(w)
             e = row + n8
+            while flip and int(a) < e:
+                t = a[0] * (b[0] ^ 128) + a[1] * (b[1] ^ 128) + a[2] * (b[2] ^ 128) + a[3] * (b[3] ^ 128) + t
+                a = ptr8(int(a) + 4)
+                b = ptr8(int(b) + 4)
             while int(a) < e:
                 t = a[0] * b[0] + a[1] * b[1] + a[2] * b[2] + a[3] * b[3] + a[4] * b[4] + a[5] * b[5] + a[6] * b[6] + a[7] * b[7] + t  # noqa: E501
                 a = ptr8(int(a) + 8)
                 b = ptr8(int(b) + 8)
             e = row + n
             while int(a) < e:
-                t = a[0] * b[0] + t
+                t = a[0] * (b[0] ^ flip) + t
                 a = ptr8(int(a) + 1)
                 b = ptr8(int(b) + 1)
             if at + n == k:
@@ -137,9 +144,11 @@ def gemm(arena, weights, at: int, p):
     q = ptr32(p)
     n = int(len(weights))  # noqa: RUF046  viper's cast from an object
     k = q[13]
-    # flip
+    # flip, all at once, what is a copy
     a = int(ptr8(weights))
     e = a + n
+    if q[34]:
+        e = a
     m = 0x8080
     m = m << 16 | m
     while a + 4 <= e:

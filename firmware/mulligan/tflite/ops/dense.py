@@ -47,8 +47,8 @@ class Gemm(Layer):
                 if not (self.over and xo < yo + y.elements and yo < xo + x.elements):
                     window = None
         self.scratch = 4 * (carry + block + block * per) + (block * k if self.over or window else 0)
-        self._head = (34, int(w.scales > 1), count) + clamp + (0,) * 5 + places + (k, pixels, block, 0, carry)
-        self._head += ((1,) + window if window else (0,) * 13) + (0,) * 3
+        self._head = (35, int(w.scales > 1), count) + clamp + (0,) * 5 + places + (k, pixels, block, 0, carry)
+        self._head += ((1,) + window if window else (0,) * 13) + (0,) * 4
 
     def load(self, rt):
         x, w, bias, y = self._tensors
@@ -56,6 +56,7 @@ class Gemm(Layer):
 
         p = table(self._graph, self._head, x, w, y, self.count, self._fully_connected)
         p[16] = rt.scratch_at
+        p[34] = rt.view is not None
         fold(rt, p, w, bias, self.count, False, self._graph.zero_point(x) + 128)
         return Step(self.macs, rt.kernel("gemm").gemm, p, w.data, w.elements, self._piece)
 

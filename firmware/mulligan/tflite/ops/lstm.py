@@ -106,4 +106,4 @@ class Lstm(Layer):
         p += [words, n, 0] + list(scales[10]) + [zh + 128, -128 - zh, 127 - zh]
         curve = sigmoid.table()
         p += [fixedpoint.wrap(curve[i] | curve[i + 1] << 16) for i in range(0, 256, 2)]
-        return LstmStep(rt, self.macs, array("i", p), products, places, sizes, 4 * n * (k + n) <= _KEPT)
+        return LstmStep(rt, self.macs, array("i", p), products, places, sizes, rt.view is None and 4 * n * (k + n) <= _KEPT)
