@@ -69,6 +69,9 @@ class Engine:
     def bind(self, arena):
         """It has memory of its own."""
 
+    def reset(self):
+        """Nothing: its models remember nothing."""
+
     def describe(self):
         return Facts(self._size)
 

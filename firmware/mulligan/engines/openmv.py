@@ -65,6 +65,9 @@ class Engine:
     def bind(self, arena):
         """It has an arena of its own."""
 
+    def reset(self):
+        """Nothing: the module has no way to, so a model that remembers goes on from its golden vectors."""
+
     def describe(self):
         return Facts(self._model.ram)
 
