@@ -19,7 +19,7 @@ HEAP = {
     "hello_world_int8": 38,
     "micro_speech_quantized": 54,
     "mlperf_ad01_int8": 56,
-    "mlperf_kws": 66,
+    "mlperf_kws": 65,
     "person_detect": 120,
 }
 

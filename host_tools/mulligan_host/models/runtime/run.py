@@ -10,7 +10,8 @@ import gc
 import sys
 from time import ticks_diff, ticks_us
 
-from mulligan.tflite.interpreter import Interpreter
+gc.threshold(4096)  # as the device does before anything else: see mulligan/__init__.py
+from mulligan.tflite.interpreter import Interpreter  # noqa: E402
 
 
 class Source:
