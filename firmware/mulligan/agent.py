@@ -17,7 +17,7 @@ from .core.errors import (
     TransportError,
     described,
 )
-from .core.limits import MAX_TOKEN
+from .core.limits import MAX_HINT, MAX_TOKEN
 from .core.state import Image
 
 PLANES = ("model",)
@@ -93,7 +93,7 @@ class Agent:
 
     def _poll(self):
         """Take the channel's release if there is a new one. Raises: MulliganError, the running set unchanged."""
-        token = self._read(self._config.url + self._config.channel + ".jws", MAX_TOKEN)
+        token = self._read(self._config.url + self._config.channel + ".jws", MAX_TOKEN + MAX_HINT)
         digest = sha256(token).digest()
         settled, refused = self._settled
         settled = settled == digest

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import ecdsa
 from ecdsa.ellipticcurve import PointJacobi
 
+from mulligan.core import jws
 from mulligan.core import p256_comb as comb
 from mulligan.core.p256_curve import N, P, scaled
 from mulligan_host.errors import HostError
@@ -31,6 +32,17 @@ def table(public_key: bytes, width: int) -> bytes:
     return header + b"".join(_points(_G, width)) + b"".join(_points(point, width))
 
 
+def short_hint(signature: bytes) -> bytes:
+    """Return what every verifier can use of a hint for ``signature`` (64 bytes, r‖s), whatever table it has, or none."""
+    return pow(int.from_bytes(signature[32:], "big"), -1, N).to_bytes(32, "big")
+
+
+def hinted(token: bytes) -> bytes:
+    """Return the content of a file with ``token``, a compact JWS, and the hint beside it that helps every verifier."""
+    data: bytes = jws.beside(token, short_hint(jws.signature(token)))
+    return data
+
+
 def hint(key_table: bytes, digest: bytes, signature: bytes) -> bytes:
     """Return the hint for a good ``signature`` (64 bytes, r‖s) by a key, for verifiers that hold this table of it.
 
@@ -44,7 +56,7 @@ def hint(key_table: bytes, digest: bytes, signature: bytes) -> bytes:
         [_point(key_table, j, 0) for j in comb.entries(e * inverse % N, width)],
         [_point(key_table, j, 1 << width - 1) for j in comb.entries(r * inverse % N, width)],
     )
-    return inverse.to_bytes(32, "big") + b"".join(((slope << 260) % P).to_bytes(32, "big") for slope in slopes)
+    return short_hint(signature) + b"".join(((slope << 260) % P).to_bytes(32, "big") for slope in slopes)
 
 
 def _points(point: PointJacobi, width: int) -> Iterator[bytes]:

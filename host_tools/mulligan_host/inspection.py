@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-from mulligan.core import jws, limits, manifest, root, slot
+from mulligan.core import jws, limits, manifest, p256, root, slot
 from mulligan.core.errors import Expired, FormatError, Replayed, RootError, SignatureError
 from mulligan_host import ceremony, delta, files
 from mulligan_host.errors import HostError, MulliganError
@@ -63,6 +63,7 @@ class Inspection:
         else:
             self._keys = trusted
         self._token = b""
+        self._beside: bytes | None = None
         self._trust()
         if self.release is not None:
             self._make("expiry", self._expiry)
@@ -108,6 +109,7 @@ class Inspection:
             "header": self._header,
             "key": self._key,
             "signature": self._signature,
+            "hint": self._hint,
             "manifest": self._manifest,
         }
         broken = ""
@@ -131,7 +133,7 @@ class Inspection:
         return f"root {found.number}, {own}; expires {_date(found.expires) if found.expires else 'never'}"
 
     def _size(self) -> str:
-        self._token = files.read(self._path)
+        self._token, self._beside = jws.split(files.read(self._path))
         if len(self._token) > limits.MAX_TOKEN:
             raise FormatError(f"{self._path}: {len(self._token)} characters, at most {limits.MAX_TOKEN} allowed")
         return f"{len(self._token)} of {limits.MAX_TOKEN} characters"
@@ -148,6 +150,14 @@ class Inspection:
     def _signature(self) -> str:
         jws.verify(self._token, self._keys)
         return "covers header and payload"
+
+    def _hint(self) -> str:
+        """It is nothing that a device relies on; but what is published should be what was signed."""
+        if self._beside is None:
+            return "none: devices find out for themselves what it would tell them"
+        if not p256.holds(self._beside, jws.signature(self._token)):
+            raise SignatureError("false: devices ignore it, and take longer; sign the release again")
+        return "right: devices need not compute the inverse of s"
 
     def _manifest(self) -> str:
         self.release = manifest.parse(jws.verify(self._token, self._keys))

@@ -18,7 +18,7 @@ from typing import Any
 
 from mulligan.core import base64url, manifest, root, semver, slot
 from mulligan.core.errors import FormatError, MulliganError
-from mulligan_host import ceremony, delta, files
+from mulligan_host import ceremony, combs, delta, files
 from mulligan_host.errors import HostError
 from mulligan_host.inspection import Inspection
 from mulligan_host.keys import Signer
@@ -126,8 +126,8 @@ class Directory:
         return built
 
     def sign(self, release: str, signer: Signer, channel: str = "stable") -> Path:
-        """Sign a built release and publish it on ``channel``. Raises: HostError, FormatError, OSError."""
-        token = signer.sign(self.payload(release))
+        """Sign a built release and publish it on ``channel``, a hint beside it. Raises: HostError, FormatError, OSError."""
+        token = combs.hinted(signer.sign(self.payload(release)))
         path = self.channel(channel)
         files.write(path, token)
         return path

@@ -2,9 +2,9 @@ from hashlib import sha256
 
 from common import raises
 from core import shamir
-from mulligan.core import base64url, jws
+from mulligan.core import base64url, jws, p256
 from mulligan.core.errors import FormatError, MulliganError, SignatureError
-from mulligan.core.limits import MAX_TOKEN
+from mulligan.core.limits import MAX_HINT, MAX_TOKEN
 
 N = shamir.N
 PRIVATE = 0x1234567890ABCDEF1234567890ABCDEF
@@ -61,6 +61,33 @@ def test_every_changed_character_is_refused():
         raises(MulliganError, jws.verify, bytes(changed), KEYS)
     for end in range(0, len(good), step):
         raises(MulliganError, jws.verify, good[:end], KEYS)
+
+
+def test_a_hint_beside_the_token():
+    """Right, false, missing or garbage: it is verified all the same, and never by a hint alone."""
+    bare = token(b'{"alg":"ES256","kid":"k1"}')
+    s = int.from_bytes(jws.signature(bare)[32:], "big")
+    right = shamir.inverse(s, N).to_bytes(32, "big")
+    assert jws.split(jws.beside(bare, right)) == (bare, right) and jws.split(bare) == (bare, None)
+    for hint in (right, bytes(32), b"\xff" * 32, (N - 1).to_bytes(32, "big")):
+        found, beside = jws.split(jws.beside(bare, hint))
+        assert (found, beside) == (bare, hint)
+        assert jws.verify(found, KEYS, beside) == jws.verify(found, {"k1": p256.Key(PUBLIC, None, beside)}) == b"{}"
+        raises(SignatureError, jws.verify, found, {"k1": _other()}, beside)
+        assert p256.holds(beside, jws.signature(found)) is (hint == right)
+    for garbage in (b"", b"~", b"x", b"~~", b"!" * 43, b"A" * 42, b"A" * 44, b"\xff" * 43, b"A" * 42 + b"B", b"A" * 42 + b"\n"):
+        assert jws.split(bare + b"~" + garbage) == (bare, None)
+
+
+def test_a_file_has_room_for_the_longest_token_and_a_hint():
+    longest = jws.beside(b"a" * MAX_TOKEN, bytes(32))
+    assert len(longest) == MAX_TOKEN + MAX_HINT and jws.split(longest) == (b"a" * MAX_TOKEN, bytes(32))
+    raises(FormatError, jws.split, longest + b"A")
+    raises(FormatError, jws.verify, jws.split(b"a" * (MAX_TOKEN + 1))[0], KEYS)
+
+
+def _other():
+    return b"".join([c.to_bytes(32, "big") for c in _point(PRIVATE + 1)])
 
 
 def test_shapes_that_are_no_token():

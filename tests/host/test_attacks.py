@@ -16,8 +16,8 @@ import pytest
 
 from host.conftest import MakeRig
 from host.rig import Rig, chunks, facts, image
-from mulligan.core import limits, manifest
-from mulligan_host import delta, keys
+from mulligan.core import jws, limits, manifest
+from mulligan_host import combs, delta, keys
 from mulligan_host.micropython import MicroPython
 from mulligan_host.server import Fault, Request, serve
 
@@ -239,7 +239,27 @@ def test_an_unknown_critical_field(rig: Rig) -> None:
 
 
 def test_endless_manifest(rig: Rig) -> None:
-    assert "at most 4000" in refused(rig, 60, lambda: rig.offer(good(rig) + b"A" * limits.MAX_TOKEN), "waiting")
+    assert "at most 4044" in refused(rig, 60, lambda: rig.offer(good(rig) + b"A" * limits.MAX_TOKEN), "waiting")
+
+
+def test_hints_that_are_missing_false_or_garbage(make_rig: MakeRig) -> None:
+    """A hint is never trusted, and never needed: each of these updates goes through, and what is signed alone counts."""
+    rig = make_rig()
+    rig.on()
+    for i, beside in enumerate((b"", b"~", b"~junk~" + b"!" * 43, jws.beside(b"", bytes(31) + b"\1"))):
+        version = f"2.{i}.1"
+        rig.build(version, image(version, model=("1.0.0", "1.1.0")[i % 2]))
+        rig.offer(rig.signer.sign(rig.directory.payload(version)) + beside)
+        assert rig.wait("confirmed")["version"] == version
+
+
+def test_a_hint_vouches_for_nothing(rig: Rig) -> None:
+    """The right hint of another signature, beside one that is false."""
+    token = good(rig)
+    spoilt = token[:-10] + (b"A" if token[-10:-9] != b"A" else b"B") + token[-9:]
+    for signature in (token, spoilt):
+        offered = jws.beside(spoilt, combs.short_hint(jws.signature(signature)))
+        assert "does not match" in refused(rig, 20, lambda offered=offered: rig.offer(offered))  # type: ignore[misc]
 
 
 # The artifacts

@@ -12,10 +12,10 @@ import pytest
 from host.commands import mulligan
 from host.refusals import assert_error
 from host.rig import BOARD, HEALTH, image
-from mulligan.core import base64url, keyset, root
+from mulligan.core import base64url, jws, keyset, root
 from mulligan_host import ceremony, delta, keys, release
 
-TRUST = ["size", "header", "key", "signature", "manifest"]
+TRUST = ["size", "header", "key", "signature", "hint", "manifest"]
 ARTIFACT = ["model/digits: full source", "model/digits: slot image", "model/digits: patches"]
 
 
@@ -64,6 +64,11 @@ def forge(change: Callable[[dict[str, Any]], object], version: str = "1.1.0") ->
     Path("rel/stable.jws").write_bytes(keys.load_signer(Path("k.pem")).sign(json.dumps(payload).encode()))
 
 
+def token() -> bytes:
+    """The manifest without the hint beside it."""
+    return Path("rel/stable.jws").read_bytes().partition(b"~")[0]
+
+
 def first(payload: dict[str, Any]) -> dict[str, Any]:
     artifact: dict[str, Any] = payload["artifacts"][0]
     return artifact
@@ -76,7 +81,7 @@ def test_a_right_release(here: Path) -> None:
     assert list(checks) == [*TRUST, "expiry", "floors", *ARTIFACT, f"model/digits: patch from {base}"]
     assert all(ok is True for ok, _ in checks.values())
     signer = keys.load_signer(Path("k.pem"))
-    assert checks["size"][1] == f"{len(Path('rel/stable.jws').read_bytes())} of 4000 characters"
+    assert checks["size"][1] == f"{len(token())} of 4000 characters"
     assert signer.kid in checks["header"][1]
     assert "release 1.1.0, sequence 2, for virtual" in checks["manifest"][1]
     assert "365 days" in checks["expiry"][1]
@@ -97,13 +102,17 @@ def test_a_stranger(here: Path) -> None:
 
 
 def spoil_signature() -> None:
-    token = bytearray(Path("rel/stable.jws").read_bytes())
-    token[-10] = ord("A") if token[-10] != ord("A") else ord("B")
-    Path("rel/stable.jws").write_bytes(token)
+    spoilt = bytearray(token())
+    spoilt[-10] = ord("A") if spoilt[-10] != ord("A") else ord("B")
+    Path("rel/stable.jws").write_bytes(spoilt)
+
+
+def spoil_hint() -> None:
+    Path("rel/stable.jws").write_bytes(jws.beside(token(), bytes(31) + b"7"))
 
 
 def spoil_header() -> None:
-    _, payload, signature = Path("rel/stable.jws").read_bytes().split(b".")
+    _, payload, signature = token().split(b".")
     header = base64url.encode(b'{"alg":"none","kid":"x"}').encode()
     Path("rel/stable.jws").write_bytes(b".".join((header, payload, signature)))
 
@@ -150,6 +159,7 @@ PATCH = f"model/digits: patch from {sha256(image('1.0.0')).hexdigest()[:12]}"
         (lambda: Path("rel/stable.jws").write_bytes(b"junk"), "header", "not three parts"),
         (spoil_header, "header", "alg is not ES256"),
         (spoil_signature, "signature", "does not match"),
+        (spoil_hint, "hint", "devices ignore it"),
         (lambda: forge(lambda payload: payload.pop("boards")), "manifest", "boards"),
         (lambda: forge(lambda payload: payload.update(expires=int(time.time()) - 60)), "expiry", "has expired on"),
         (lower_counter, "floors", "devices that confirmed that one refuse this"),
@@ -177,6 +187,17 @@ def test_a_fault(here: Path, spoil: Callable[[], object], check: str, said: str)
     assert said in error
     before = [ok for ok, _ in list(checks.values())[: list(checks).index(check)]]
     assert all(ok is True for ok in before)
+
+
+def test_a_hint_that_is_none(here: Path) -> None:
+    """What is missing, or is no hint at all, is not there; and nothing else is asked of it."""
+    assert verify()[1]["hint"] == (True, "right: devices need not compute the inverse of s")
+    bare = token()
+    for beside in (b"", b"~", b"~junk", b"~" + b"!" * 43, b"~" + b"A" * 90):
+        Path("rel/stable.jws").write_bytes(bare + beside)
+        code, checks, _ = verify()
+        assert (code, checks["hint"][0]) == (0, True)
+        assert checks["hint"][1].startswith("none: ")
 
 
 def test_all_faults_in_one_run(here: Path) -> None:

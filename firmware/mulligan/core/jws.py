@@ -4,9 +4,10 @@ from hashlib import sha256
 
 from . import base64url, p256, strictjson
 from .errors import FormatError, SignatureError
-from .limits import MAX_TOKEN
+from .limits import MAX_HINT, MAX_TOKEN
 
 _MAX_HEADER = 160
+_MARK = b"~"  # no character of base64url: between a token and the hint beside it
 
 
 def signing_input(kid, payload):
@@ -21,6 +22,30 @@ def assemble(signed, signature):
     if len(token) > MAX_TOKEN:
         raise FormatError("JWS: {} characters, at most {} allowed".format(len(token), MAX_TOKEN))
     return token
+
+
+def beside(token, hint):
+    """The content of a file: ``token``, and beside it a signer's hint of 32 bytes."""
+    return token + _MARK + base64url.encode(hint).encode()
+
+
+def split(data):
+    """(token, hint) of what beside() gave, or of a token alone: hint is None where there is none, or what is there is none.
+
+    Nothing depends on a hint but the time that a verification takes. Raises: FormatError for more than a file may hold.
+    """
+    if len(data) > MAX_TOKEN + MAX_HINT:
+        raise FormatError("JWS: {} characters with its hint, at most {} allowed".format(len(data), MAX_TOKEN + MAX_HINT))
+    token, mark, hint = bytes(data).partition(_MARK)
+    try:
+        return token, _decode(hint) if len(mark + hint) == MAX_HINT else None
+    except FormatError:
+        return token, None
+
+
+def signature(token):
+    """The signature (bytes) of ``token`` (bytes), unchecked. Raises: FormatError."""
+    return _decode(bytes(token).rpartition(b".")[2])
 
 
 def key_id(token):
@@ -43,17 +68,17 @@ def key_id(token):
     return kid
 
 
-def verify(token, keys):
-    """The payload (bytes) of ``token`` (bytes), signed by one of ``keys`` ({kid: 64-byte public key}).
+def verify(token, keys, hint=None):
+    """The payload (bytes) of ``token`` (bytes), signed by one of ``keys`` ({kid: 64-byte public key, or p256.Key}).
 
     Of the content only the header is read before the signature is checked, and that within its own limit.
-    Raises: FormatError, SignatureError.
+    hint: as split() gave it. Raises: FormatError, SignatureError.
     """
     key = keys.get(key_id(token))
     if key is None:
         raise SignatureError("JWS: signed by a key that is not pinned here")
-    signed, _, signature = bytes(token).rpartition(b".")
-    if not p256.verify(key, sha256(signed).digest(), _decode(signature)):
+    signed = bytes(token).rpartition(b".")[0]
+    if not p256.verify(key, sha256(signed).digest(), signature(token), hint):
         raise SignatureError("JWS: the signature does not match")
     return _decode(signed.partition(b".")[2])
 

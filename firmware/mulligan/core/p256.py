@@ -10,7 +10,7 @@ from .p256_curve import N, P, inverse, on_curve
 from .p256_sum import joint
 
 
-def verify(public_key, digest, signature):
+def verify(public_key, digest, signature, hint=None):
     """True if ``signature`` (64 bytes, r‖s) by ``public_key`` (64 or 65 bytes, or a Key) covers ``digest`` (32 bytes).
 
     False for anything malformed, whatever its type.
@@ -20,7 +20,7 @@ def verify(public_key, digest, signature):
             public_key = Key(public_key)
         except MulliganError:
             return False
-    return public_key.verify(digest, signature)
+    return public_key.verify(digest, signature, hint)
 
 
 def public_point(key):
@@ -35,6 +35,11 @@ def public_point(key):
     x = int.from_bytes(key[:32], "big")
     y = int.from_bytes(key[32:], "big")
     return (x, y) if on_curve(x, y) else None
+
+
+def holds(hint, signature):
+    """Whether what ``hint`` (bytes) begins with is the inverse of s of ``signature`` (bytes, r‖s), as it should be."""
+    return int.from_bytes(hint[:32], "big") * int.from_bytes(signature[32:], "big") % N == 1
 
 
 class Key:
@@ -82,9 +87,7 @@ class Key:
             return False
         hint = self._hint if hint is None else hint
         hint = bytes(hint) if _is_bytes(hint) else b""
-        w = int.from_bytes(hint[:32], "big")
-        if w * s % N != 1:
-            w = inverse(s, N)
+        w = int.from_bytes(hint[:32], "big") if holds(hint, signature) else inverse(s, N)
         u = int.from_bytes(digest, "big") * w % N
         v = r * w % N
         # x mod n must be r; two x below p may give it.
