@@ -3,7 +3,6 @@
 ``tests/core/test_x.py::unix32`` is the item that runs the whole file on the 32-bit port; ``-m upy`` selects all such items.
 """
 
-import gc
 import re
 import subprocess
 from collections import Counter
@@ -38,11 +37,6 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
         collector: UpyFile = UpyFile.from_parent(parent, path=file_path)
         return collector
     return None
-
-
-def pytest_collection_finish() -> None:
-    """Loading a model collects garbage after each operator: in a process as large as pytest's that takes most of the time."""
-    gc.freeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -2,6 +2,9 @@
 
 The device package as .mpy is about 100 KB of heap, on chips that have 100 to 160 KB. What judges a manifest, what installs a
 patch and what loads a model are never needed at the same time, so each is in memory only while it works.
+
+All this is for MicroPython. On CPython, where memory is not short, modules stay and nothing is collected: it would take most of
+a host tool's time.
 """
 
 import gc
@@ -23,6 +26,13 @@ SECURE = "mulligan.port.secure"
 _KERNELS = "mulligan.tflite.kernels"  # holds machine code, whose memory a port never takes back
 _CORE = "mulligan.core."
 _TFLITE = "mulligan.tflite."
+_SHORT = sys.implementation.name == "micropython"  # of memory
+
+
+def collect():
+    """Collect garbage, so that what comes next and stays lies together."""
+    if _SHORT:
+        gc.collect()
 
 
 class Borrowed:
@@ -35,7 +45,7 @@ class Borrowed:
         self._name = name
 
     def __enter__(self):
-        gc.collect()
+        collect()
         self._before = set(sys.modules)
         try:
             __import__(self._name)
@@ -44,7 +54,7 @@ class Borrowed:
         return sys.modules[self._name]
 
     def _new(self):
-        return [name for name in sys.modules if name not in self._before]
+        return [name for name in sys.modules if name not in self._before] if _SHORT else []
 
     def __exit__(self, kind, value, trace):
         late = [name for name in self._new() if name.startswith(_CORE) or name.startswith(_TFLITE)]  # noqa: PIE810
@@ -55,4 +65,4 @@ class Borrowed:
                 if parent in sys.modules and hasattr(sys.modules[parent], attribute):
                     delattr(sys.modules[parent], attribute)
         self._before = self._loaded = None
-        gc.collect()
+        collect()

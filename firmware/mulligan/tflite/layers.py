@@ -1,8 +1,8 @@
 """The second look at a model, when its arena is there: each operator becomes what runs, with its constants worked out."""
 
-import gc
 from array import array
 
+from ..borrow import collect
 from . import ops
 from .graph import INT8, Graph
 from .runtime import READ
@@ -23,7 +23,7 @@ def load(rt, at, plan):
         steps.append((None, rt.memory))
     for number, i in enumerate(plan.order):
         layer = None
-        gc.collect()  # so that what stays lies together
+        collect()
         work = at.get(~number)
         if work is not None:
             rt.prepare(work, plan.chunks[number])

@@ -1,35 +1,18 @@
 """The device's interpreter on the host, with NumPy's kernels: a model in memory, vectors in, vectors out."""
 
-import gc
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable, Sequence
 from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mulligan.tflite import interpreter, loader, ops
+from mulligan.tflite import interpreter, loader
 from mulligan_host.models import kernels
 from mulligan_host.models.source import ByteSource
 
-# The device forgets what it needs only to load a model. Here it stays, or each load would read these modules anew.
-for _name in ("layers", "quant", "channels", *(f"ops.{family}" for family in sorted({*ops.FAMILIES.values()}))):
-    import_module(f"mulligan.tflite.{_name}")
-
 Progress = Callable[[int], None]
 """Told how many vectors are done."""
-
-
-@contextmanager
-def cheap_collections() -> Iterator[None]:
-    """Keep what is there now out of garbage collections: loading makes one for each operator, for the sake of a small heap."""
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
 
 
 class Engine:
@@ -67,8 +50,7 @@ class Engine:
         self.source.reads, self.source.bytes_read = counted
 
     def _new(self) -> interpreter.Interpreter:
-        with cheap_collections():
-            return interpreter.Interpreter(self.source, None, self._meter, self._kernel)
+        return interpreter.Interpreter(self.source, None, self._meter, self._kernel)
 
     def infer(self, vector: bytes) -> bytes:
         """Return the outputs for one vector of inputs."""

@@ -15,9 +15,9 @@ The layer's ``load(rt)`` makes what runs, in most cases a `step.Step` with the k
 more than one kernel called over and over has a class of its own with ``macs`` and ``run(rt)``, in a module that stays.
 """
 
-import gc
 import sys
 
+from ...borrow import collect
 from ...core.model_errors import Unsupported
 
 FAMILIES = {
@@ -64,7 +64,7 @@ def family(name):
             if other.startswith(__name__ + ".") and not other.endswith(".layer"):
                 del sys.modules[other]
                 delattr(sys.modules[__name__], other.rpartition(".")[2])
-        gc.collect()
+        collect()
     return __import__(path, None, None, ("",))
 
 
