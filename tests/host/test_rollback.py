@@ -31,6 +31,7 @@ class Candidate:
         self.output = engine.output
         self.describe = engine.describe
         self.bind = engine.bind
+        self.reset = engine.reset
         self.runs = 0
 
     def invoke(self):
