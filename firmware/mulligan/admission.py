@@ -8,21 +8,32 @@ from .core.errors import Expired, FormatError, TransportError
 MAX_INDEX = 4096  # bytes of a patch index
 
 
-def judge(payload, trusted, state, board, now, versions, planes):
+def judge(payload, ordered, trusted, state, config, now, versions, planes):
     """(release, artifact, dated): what a manifest brings; artifact None where there is nothing new; dated: whether the clock was
     good enough to judge its expiry by.
 
-    payload: of a token whose signature holds under the Root ``trusted``; now: what the clock says, or None; the rest as in
-    policy.admit(). Raises: FormatError, PolicyError.
+    payload: of a token whose signature holds under the Root ``trusted``; ordered: that of the order, or None where this device
+    waits for none; config: a config.Config; now: what the clock says, or None; the rest as in policy.admit(). An order that lets
+    the release in raises State.order, which goes to flash with the next record, that of the activation at the latest.
+    Raises: FormatError, PolicyError.
     """
     release = manifest.parse(payload)
+    given = None
+    if ordered is not None:
+        from .core import order  # not before: the names that it brings stay, and most devices wait for none
+
+        given = order.parse(ordered)
     # Whoever signed them could not have done so before these times.
-    now, dated = policy.best_time(now, max(state.time, trusted.issued, release.issued))
+    now, dated = policy.best_time(now, max(state.time, trusted.issued, release.issued, given.issued if given else 0))
     if trusted.expires and now > trusted.expires:
         raise Expired("root {} has expired: publish the next one, or set the clock right".format(trusted.number))
-    wanted = policy.admit(release, state, board, now, versions, planes)
+    if given:
+        order.obey(given, payload, state.order, now, config)
+    wanted = policy.admit(release, state, config.board, now, versions, planes)
     if len(wanted) > 1:
         raise FormatError("a release of more than one new artifact needs a newer Mulligan on the device")
+    if given:
+        state.order = max(state.order, given.sequence)
     return release, wanted[0] if wanted else None, dated
 
 

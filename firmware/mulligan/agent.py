@@ -13,6 +13,7 @@ from .core.errors import (
     HealthError,
     ModelError,
     MulliganError,
+    NotFound,
     PatchError,
     TransportError,
     described,
@@ -40,7 +41,7 @@ class Agent:
         self._versions = versions
         self._ports = ports
         self._journal, self._slots, self._serving, self._system, self._clock, self._report = ports
-        self._settled = None, False  # digest of the manifest that this device has answered for good, and if the answer was no
+        self._settled = None, False  # digest of the manifest (and order) that this device answered for good, and if it said no
         self._last = None  # that of the one polled last
         self._rest = 0  # polls to let pass before it is tried again, after a trial that ended without a verdict
         self._rested = 0  # how many that were the last time
@@ -93,8 +94,15 @@ class Agent:
 
     def _poll(self):
         """Take the channel's release if there is a new one. Raises: MulliganError, the running set unchanged."""
-        token = self._read(self._config.url + self._config.channel + ".jws", MAX_TOKEN + MAX_HINT)
-        digest = sha256(token).digest()
+        channel = self._config.url + self._config.channel
+        token = self._read(channel + ".jws", MAX_TOKEN + MAX_HINT)
+        digest = sha256(token)
+        order = None
+        if self._config.order:
+            yield
+            order = self._read_order(channel + ".order.jws")
+            digest.update(order)
+        digest = digest.digest()
         settled, refused = self._settled
         settled = settled == digest
         if settled and not refused:
@@ -113,16 +121,19 @@ class Agent:
             return
         yield
         try:
-            payload, trusted = self._check(token)
+            if order is not None:
+                order, _ = self._check(order, True)
+                yield
+            payload, trusted = self._check(token, False)
             del token
             yield
-            found = self._judge(payload, trusted)
+            found = self._judge(payload, order, trusted)
         except (Expired, TransportError):
             raise  # the clock may yet be set, the index may yet come
         except MulliganError:
             self._settled = digest, True
             raise
-        del payload, trusted
+        del payload, order, trusted
         if not found:
             self._settled = digest, False
             return
@@ -139,16 +150,16 @@ class Agent:
         with Borrowed(ROTATION) as rotation:
             return (yield from rotation.catch_up(self._keys, self._journal, self._client, self._config.url, self._report))
 
-    def _check(self, token):
+    def _check(self, token, fleet):
         with Borrowed(SIGNATURE) as signature:
-            return signature.check(token, self._keys, self._journal.state.keys)
+            return signature.check(token, fleet, self._keys, self._journal.state.keys)
 
-    def _judge(self, payload, trusted):
+    def _judge(self, payload, order, trusted):
         """(release, artifact, source) to install, or None."""
         with Borrowed(ADMISSION) as admission:
             state = self._journal.state
             release, artifact, dated = admission.judge(
-                payload, trusted, state, self._config.board, self._clock.now(), self._versions, PLANES
+                payload, order, trusted, state, self._config, self._clock.now(), self._versions, PLANES
             )
             if artifact is None:
                 return None
@@ -203,6 +214,13 @@ class Agent:
             return body.read()
         finally:
             body.close()
+
+    def _read_order(self, url):
+        """The order beside the manifest; b"" where there is none."""
+        try:
+            return self._read(url, MAX_TOKEN)
+        except NotFound:
+            return b""
 
     def _read_blob(self, blob):
         return self._read(self._artifact_url(blob), blob.size)

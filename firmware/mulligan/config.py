@@ -6,7 +6,10 @@ from collections import namedtuple
 from .core.errors import FormatError
 from .engines import NAMES
 
-FIELDS = {"board": "", "url": "", "channel": "stable", "ca": "", "cert": "", "key": "", "poll_ms": 60000, "engine": ""}
+FIELDS = {
+    "board": "", "url": "", "channel": "stable", "ca": "", "cert": "", "key": "", "poll_ms": 60000, "engine": "",
+    "order": False, "group": "", "device": "",
+}  # fmt: skip
 
 # In the order of the names: MicroPython's dicts keep none.
 Config = namedtuple("Config", tuple(sorted(FIELDS)))  # type: ignore[misc]

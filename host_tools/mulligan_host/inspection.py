@@ -13,8 +13,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
 
-from mulligan.core import jws, limits, manifest, p256, root, slot
-from mulligan.core.errors import Expired, FormatError, Replayed, RootError, SignatureError
+from mulligan.core import jws, limits, manifest, order, p256, root, slot
+from mulligan.core.errors import Expired, FormatError, NotOrdered, Replayed, RootError, SignatureError
 from mulligan_host import ceremony, delta, files
 from mulligan_host.errors import HostError, MulliganError
 
@@ -23,6 +23,8 @@ class Source(Protocol):
     """What a release directory has to tell: see mulligan_host.release.Directory."""
 
     def channel(self, channel: str) -> Path: ...
+
+    def channel_order(self, channel: str) -> Path: ...
 
     def releases(self) -> list[manifest.Manifest]: ...
 
@@ -55,7 +57,9 @@ class Inspection:
         self.release: manifest.Manifest | None = None
         """What was signed, if it was."""
         self._directory = directory
+        self._channel = channel
         self._path = directory.channel(channel)
+        self._order_path = directory.channel_order(channel)
         self._root: root.Signed | None = None
         self._keys: Mapping[str, bytes]
         if isinstance(trusted, root.Signed):
@@ -68,6 +72,7 @@ class Inspection:
         if self.release is not None:
             self._make("expiry", self._expiry)
             self._make("floors", self._floors)
+            self._order()
             for artifact in self.release.artifacts:
                 self._artifact(artifact)
 
@@ -186,6 +191,35 @@ class Inspection:
                         )
         return f"no counter is below that of the {len(earlier)} earlier releases here"
 
+    def _order(self) -> None:
+        """What a device that waits for an order makes of the one beside the manifest."""
+        fleet = root.keys_for(self._root.root, root.FLEET) if self._root else {}
+        if self._order_path.exists() and self._root is None:
+            self.checks.append(Check("order", None, "not made: only a root says which fleet keys may sign it; give --root"))
+        elif self._order_path.exists():
+            found: list[order.Order] = []
+            if self._make("order: signature", lambda: self._order_signature(fleet, found)):
+                self._make("order: release", lambda: self._order_release(found[0]))
+                self._make("order: expiry", lambda: _order_expiry(found[0]))
+            else:
+                self.checks.append(Check("order: release", None, "not made: order: signature failed"))
+        elif fleet:
+            self.checks.append(Check("order", None, "not made: there is none; devices that wait for one do not install this"))
+
+    def _order_signature(self, fleet: Mapping[str, bytes], found: list[order.Order]) -> str:
+        assert self._root is not None
+        token = files.read(self._order_path)
+        found.append(order.parse(jws.verify(token, fleet)))
+        number = self._root.root.number
+        return f"order {found[0].sequence}, {len(token)} characters; kid {jws.key_id(token)} is a fleet key of root {number}"
+
+    def _order_release(self, found: order.Order) -> str:
+        if found.manifest != sha256(jws.verify(self._token, self._keys)).digest():
+            raise NotOrdered(f"order {found.sequence} is for another release than the one on the channel")
+        if found.channel != self._channel:
+            raise NotOrdered(f"order {found.sequence} is for the channel {found.channel}")
+        return f"names this release by the SHA-256 of its payload; for {targets(found)}"
+
     def _artifact(self, artifact: manifest.Artifact) -> None:
         called = f"{artifact.plane}/{artifact.name}"
         new = b""
@@ -217,6 +251,20 @@ class Inspection:
         if delta.apply(base, self._directory.content(patch)) != new:
             raise FormatError(f"the patch against {patch.base.hex()[:12]} yields something else")
         return f"{patch.size} bytes with the right hash; applied to its base they yield the artifact"
+
+
+def targets(found: order.Order) -> str:
+    """Return whom an order is for, in words."""
+    lists = {"boards": found.boards, "groups": found.groups, "devices": found.devices}
+    named = [f"{key} {', '.join(named) or 'none'}" for key, named in lists.items() if named is not None]
+    return "; ".join(named) or f"every device of {found.channel}"
+
+
+def _order_expiry(found: order.Order) -> str:
+    until = _date(found.expires)
+    if found.expires < time.time():
+        raise Expired(f"order {found.sequence} has expired on {until}; give it anew with mulligan release order")
+    return f"stands until {until}"
 
 
 def _date(seconds: int) -> str:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mulligan.core import manifest, semver, slot
+from mulligan.core import fields, semver, slot
 from mulligan_host.errors import HostError
 from mulligan_host.models.engine import Engine
 from mulligan_host.models.samples import Samples, quantise
@@ -25,8 +25,8 @@ def pack(
     Raises: FormatError, ModelError, Unsupported: what the device would refuse is refused here; HostError, also where the samples
     come with other outputs than those of this model.
     """
-    if not 0 < len(name) <= manifest.MAX_NAME or any(not "!" <= c <= "~" for c in name):
-        raise HostError(f"name {name!r}: 1 to {manifest.MAX_NAME} printable ASCII characters")
+    if not 0 < len(name) <= fields.MAX_NAME or any(not "!" <= c <= "~" for c in name):
+        raise HostError(f"name {name!r}: 1 to {fields.MAX_NAME} printable ASCII characters")
     semver.parse(version)
     engine = Engine(model)
     facts = engine.info

@@ -19,6 +19,8 @@ LAYOUT = "partitions/virtual-4mb.csv"
 CONFIG = "mulligan.json"
 _CREDENTIALS = {"ca": "ca.der", "cert": "cert.der", "key": "key.der"}  # the config's fields for TLS, and their files in vfs
 
+_PLAIN = ("board", "url", "channel", "poll_ms", "order", "group", "device")  # the config's fields as they are here
+
 
 @dataclass(frozen=True)
 class Setup:
@@ -39,6 +41,11 @@ class Setup:
     """DER of the private key to ``cert``: a key for TLS, never one that signs."""
     channel: str = "stable"
     poll_ms: int = 60000
+    order: bool = False
+    """Whether it installs only what an order of a fleet key lets it have."""
+    group: str = ""
+    device: str = ""
+    """What orders call its group, and the board itself; "" for nothing."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """More files in vfs; a main.py here takes the place of the example app."""
 
@@ -51,7 +58,7 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
     """
     if not path.parent.is_dir():
         raise HostError(f"{path}: there is no directory {path.parent}; make it first")
-    config: dict[str, object] = {"board": setup.board, "url": setup.url, "channel": setup.channel, "poll_ms": setup.poll_ms}
+    config: dict[str, object] = {name: getattr(setup, name) for name in _PLAIN}
     files = {name: resource(f"firmware/{name}").read_bytes() for name in ("boot.py", "main.py")}
     for name, file in _CREDENTIALS.items():
         if content := getattr(setup, name):
@@ -60,6 +67,8 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
     files[CONFIG] = json.dumps(config).encode()
     trusted = root.unpack(setup.root)
     ceremony.require(trusted, None)
+    if setup.order and not root.keys_for(trusted.root, root.FLEET):
+        raise HostError(f"root {trusted.root.number} lists no fleet key: a board that waits for an order would wait for ever")
     if setup.cert or setup.key:
         credentials.check(setup.cert, setup.key, [key.public for key in trusted.root.keys])
     regions = {"keys": setup.root, "journal": _journal(setup.root, setup.model)}

@@ -4,19 +4,22 @@
     releases/VERSION.json  the payload that a signature covers
     roots/NUMBER           signed roots, for devices to catch up on
     CHANNEL.jws            the manifest that devices of the channel poll
+    CHANNEL.order.jws      the order of a fleet key beside it: which of them are to take it
+    orders/NUMBER.json     the payload of each order
 
 Everything a manifest names is in place before the manifest is, so a device never sees half a release.
 """
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from mulligan.core import base64url, manifest, root, semver, slot
+from mulligan.core import order as orders
 from mulligan.core.errors import FormatError, MulliganError
 from mulligan_host import ceremony, combs, delta, files
 from mulligan_host.errors import HostError
@@ -55,6 +58,19 @@ class Order:
     days: int = 365
     boot_ms: int = 3000
     requires: dict[str, str] = field(default_factory=dict)
+    after: str = ""
+    """The lowest version that it may take the place of; "" for any."""
+    hard_floor: int = 0
+    """Once it is confirmed, nothing with a lower counter may run again; 0 for no such floor."""
+
+
+@dataclass(frozen=True)
+class Targets:
+    """Whom a fleet order is for: whoever one of them names; every device of the channel where all are empty."""
+
+    boards: Sequence[str] = ()
+    groups: Sequence[str] = ()
+    devices: Sequence[str] = ()
 
 
 class Directory:
@@ -102,6 +118,10 @@ class Directory:
             "requires": order.requires,
             "health": health,
         }
+        if order.after:
+            artifact["after"] = order.after
+        if order.hard_floor:
+            artifact["hard_floor"] = order.hard_floor
         patches = self._patches(order.image, header.name, earlier)
         if patches:
             index = [{"base": base64url.encode(base), **blob(patch)} for base, patch in patches]
@@ -131,6 +151,35 @@ class Directory:
         path = self.channel(channel)
         files.write(path, token)
         return path
+
+    def order(
+        self, release: str, signer: Signer, targets: Targets | None = None, days: int = 30, channel: str = "stable"
+    ) -> orders.Order:
+        """Sign an order for a built release, one number above the last, and publish it on ``channel``.
+
+        Raises: HostError, FormatError, OSError.
+        """
+        if days < 1:
+            raise HostError(f"an order that stands for {days} days is none; give it one at least")
+        path = self.channel_order(channel)
+        numbers = [int(old.stem) for old in (self.path / "orders").glob("*.json") if old.stem.isdecimal()]
+        now = int(time.time())
+        payload: dict[str, Any] = {
+            "order": orders.VERSION,
+            "sequence": max(numbers, default=0) + 1,
+            "issued": now,
+            "expires": now + 86400 * days,
+            "manifest": base64url.encode(sha256(self.payload(release)).digest()),
+            "channel": channel,
+            **{key: list(named) for key, named in asdict(targets or Targets()).items() if named},
+        }
+        raw = _canonical(payload)
+        given: orders.Order = orders.parse(raw)
+        token = signer.sign(raw)
+        self._make()
+        files.write(self.path / "orders" / f"{given.sequence}.json", raw, replace=False)
+        files.write(path, token)
+        return given
 
     def add_root(self, data: bytes) -> Path:
         """Publish a signed root under its number; the one before it, if it is here, must allow it.
@@ -165,6 +214,10 @@ class Directory:
         if not channel.isidentifier():
             raise HostError(f"channel {channel!r}: letters, digits and _ only")
         return self.path / f"{channel}.jws"
+
+    def channel_order(self, channel: str) -> Path:
+        """Return where the fleet order of ``channel`` is, if there is one."""
+        return self.channel(channel).with_suffix(".order.jws")
 
     def releases(self) -> list[manifest.Manifest]:
         """Return the built releases by sequence. Raises: FormatError naming the file that is not one; HostError."""
@@ -212,7 +265,7 @@ class Directory:
 
     def _make(self) -> None:
         """Make the directory, inside one that is there."""
-        for path in (self.path, self.path / "artifacts", self.path / "releases", self.path / "roots"):
+        for path in (self.path, self.path / "artifacts", self.path / "releases", self.path / "roots", self.path / "orders"):
             path.mkdir(exist_ok=True)
 
     def _patches(self, image: bytes, name: str, earlier: list[manifest.Manifest]) -> list[tuple[bytes, bytes]]:

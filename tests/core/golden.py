@@ -80,3 +80,16 @@ TOKEN = (
     b"6MTc1MDAwMDAwMCwibXVsbGlnYW4iOjEsInJlbGVhc2UiOiIxLjEuMCIsInNlcXVlbmNlIjo2fQ.F2BOHu6yS5_roIMmT06mM5qTDQDbk5gXopq2b0W0yM"
     b"KXWbyx1ll31AxQlLfUeo10KYfdLEu5tr6VYrWkbN4OtA"
 )
+
+# 64 bytes, x then y: the public key that signed ORDER, an order for the release of PAYLOAD.
+FLEET_KEY = unhexlify(
+    "02c09943001795b58bc81c236a6e9182d809e63b17b859d89370348255f063f275ea3ba5a77d3c46a51aac42356c468e0620673084adac580a109568"
+    "093f944c"
+)
+
+ORDER = (
+    b"eyJhbGciOiJFUzI1NiIsImtpZCI6ImE1Y2ExNjBjYjllMSJ9.eyJjaGFubmVsIjoic3RhYmxlIiwiZGV2aWNlcyI6WyJib2FyZC03IiwiYm9hcmQtOCJdL"
+    b"CJleHBpcmVzIjoxNzUyNTkyMDAwLCJncm91cHMiOlsiY2FuYXJ5Il0sImlzc3VlZCI6MTc1MDAwMDAwMCwibWFuaWZlc3QiOiJ0VVZHa1poVk5peXVzOEd"
+    b"ESlRPdnk5aXlDVFkxYl9LMTRWRWlVTmROaDZvIiwib3JkZXIiOjEsInNlcXVlbmNlIjo5fQ.BrdhK9hv1-B5XM2dKYoycaOtOxKcEhA2kG1xgdYxbfyKrs"
+    b"ozas5S2viJ_FIPgUqA8yKL9ACieplV1v5KhaAAwQ"
+)

@@ -3,14 +3,12 @@
 from hashlib import sha256
 from io import BytesIO
 
-from common import raises, rules
+from common import rules
 from core import golden
-from mulligan.core import base64url, jws, manifest, p256, patch, root, slot, state
-from mulligan.core.errors import MulliganError, SignatureError
+from mulligan.core import p256, patch, root, slot, state
 
 HEAP = "128k"
 ONES, TWOS, THREES = [bytes([n]) * 32 for n in (0x11, 0x22, 0x33)]
-RULES = rules(2, 4000, 2000, 14, 60000)
 LIMITED = rules(
     2, 4000, 2000, 14, 60000, p50_us=30000, p99_us=90000, arena=12288, heap=16384,
     shadow_runs=50, shadow_every=4, shadow_agree=980,
@@ -92,30 +90,3 @@ def test_patch():
         at += size
     assert at == len(golden.PATCH)
     assert new[3000:3013] == b"a second shot" and sha256(new).digest() == header.new_sha256
-
-
-def test_manifest():
-    keys = {"c87fc21e17bd": golden.PUBLIC_KEY}
-    assert jws.verify(golden.TOKEN, keys) == golden.PAYLOAD
-    signed, _, signature = golden.TOKEN.decode().rpartition(".")
-    assert jws.signing_input("c87fc21e17bd", golden.PAYLOAD) == signed.encode()
-    assert jws.assemble(signed.encode(), base64url.decode(signature)) == golden.TOKEN
-    m = manifest.parse(golden.PAYLOAD)
-    assert (m.release, m.sequence, m.issued, m.expires) == ("1.1.0", 6, 1750000000, 1790000000)
-    assert (m.boards, m.boot_ms, len(m.artifacts)) == (["virtual"], 1500, 1)
-    index = manifest.Blob(len(golden.PATCH_INDEX), sha256(golden.PATCH_INDEX).digest())
-    assert m.artifacts[0] == manifest.Artifact(
-        "model", "digits", "1.1.0", 6, 31423, ONES, manifest.Blob(25060, TWOS), index, {"firmware": "1.23.0"}, None, 0, RULES
-    )
-
-
-def test_patch_index():
-    assert manifest.parse_index(golden.PATCH_INDEX) == [manifest.Patch(ONES, 3557, TWOS)]
-
-
-def test_a_golden_token_is_no_other_token():
-    keys = {"c87fc21e17bd": golden.PUBLIC_KEY}
-    head, _, signature = golden.TOKEN.split(b".")
-    changed = base64url.encode(golden.PAYLOAD.replace(b'"sequence":6', b'"sequence":7')).encode()
-    raises(SignatureError, jws.verify, b".".join([head, changed, signature]), keys)
-    raises(MulliganError, jws.verify, golden.TOKEN[:-1], keys)

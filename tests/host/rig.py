@@ -116,7 +116,8 @@ class Rig:
 
     ``released``: whether that model is the release on the channel, else there is none; ``prelude`` runs in main.py before the
     app; ``extra`` are more files in vfs; ``tls``: over TLS, or as which server; ``ca`` and ``url``: what the board is told in
-    place of the server's own; ``credentials``: (cert, key) of the board; ``bits``: the port that runs it.
+    place of the server's own; ``credentials``: (cert, key) of the board; ``bits``: the port that runs it;
+    ``told``: more of its Setup.
     """
 
     def __init__(
@@ -134,6 +135,7 @@ class Rig:
         url: str = "",
         credentials: tuple[bytes, bytes] = (b"", b""),
         bits: int = 32,
+        told: dict[str, Any] | None = None,
     ) -> None:
         work.mkdir(exist_ok=True)
         self.work = work
@@ -162,6 +164,7 @@ class Rig:
             *credentials,
             poll_ms=POLL_MS,
             files={"main.py": app(prelude), **(extra or {})},
+            **(told or {}),
         )
         mp = next((mp for mp in ports if mp.bits == bits), ports[0])
         provision.virtual_flash(self.path, setup, mp)

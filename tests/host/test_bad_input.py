@@ -57,6 +57,7 @@ INPUTS = {
     "patch apply: patch": (["patch", "apply", "old.mslt", "p.mpat", "-o", "out"], "p.mpat"),
     "release build": (["release", "build", "--dir", "rel2", "--board", BOARD, "--correct", "4", "new.mslt"], "new.mslt"),
     "release sign": (["release", "sign", "--dir", "rel", "1.1.0", "--key", "k.pem"], "k.pem"),
+    "release order": (["release", "order", "--dir", "rel", "1.1.0", "--key", "k.pem"], "k.pem"),
     "release verify": (["release", "verify", "--dir", "rel", "--key", "k.pub.pem"], "k.pub.pem"),
     "board virtual: key": (["board", "virtual", "flash", "--key", "k.pub.pem"], "k.pub.pem"),
     "board virtual: model": (["board", "virtual", "flash", "--key", "k.pub.pem", "--model", "new.mslt"], "new.mslt"),

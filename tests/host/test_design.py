@@ -218,7 +218,7 @@ def test_every_attack_has_a_test_and_every_test_of_an_attack_its_row() -> None:
     for row in rows:
         assert row["defence"], row
         assert re.fullmatch(r"`\w+/test_\w+\.py::test_\w+`(, `\w+/test_\w+\.py::test_\w+`)*", row["test"]), row
-    for file in ("test_attacks.py", "test_root_attacks.py", "test_tls.py"):
+    for file in ("test_attacks.py", "test_root_attacks.py", "test_order_attacks.py", "test_tls.py"):
         tree = ast.parse((ROOT / "tests" / "host" / file).read_text(encoding="utf-8"))
         tests = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")]
         assert len(tests) > 6

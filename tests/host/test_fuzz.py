@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from common import rules
 from core import golden
-from mulligan.core import base64url, jws, manifest, otadata, p256, partitions, root, semver, slot, state, strictjson
+from mulligan.core import base64url, jws, manifest, order, otadata, p256, partitions, root, semver, slot, state, strictjson
 from mulligan.core.errors import MulliganError
 from mulligan_host import delta, keys
 from mulligan_host.models.source import ByteSource
@@ -41,6 +41,9 @@ _PAYLOAD = (
     b'"model","name":"n","version":"1.0.0","counter":1,"size":1,"sha256":"%s","full":{"size":1,"sha256":"%s"},"health":'
     b'{"attempts":1,"deadline_ms":1,"watchdog_ms":1000,"correct":0,"latency_us":0}}]}'
 ) % ((base64url.encode(bytes(32)).encode(),) * 2)
+_ORDER = (
+    b'{"order":1,"sequence":1,"issued":0,"expires":9,"manifest":"%s","channel":"stable","boards":["b"],"groups":[],"devices":["d"]}'
+) % base64url.encode(bytes(32)).encode()
 _SLOT = slot.build("digits", "1.0.0", b"TFL3" * 20, 512, [(bytes(64), bytes(10), 1)] * 3, ["a", "b"], [3, 9])
 _KEYS = {"1": bytes.fromhex(
     "60fed4ba255a9d31c961eb74c6356d68c049b8923b61fa6ce669622e60f29fb6"
@@ -69,6 +72,7 @@ def _accept_root(data: bytes) -> None:
 _PARSERS: dict[str, tuple[Callable[[bytes], object], bytes]] = {
     "json": (strictjson.loads, _PAYLOAD),
     "manifest": (manifest.parse, _PAYLOAD),
+    "order": (order.parse, _ORDER),
     "patch index": (manifest.parse_index, b'[{"base":"%s","size":1,"sha256":"%s"}]' % ((_BLOB["sha256"].encode(),) * 2)),
     "jws": (lambda data: jws.verify(data, _KEYS), b"eyJhbGciOiJFUzI1NiIsImtpZCI6IjEifQ.e30." + b"A" * 86),
     "root": (_accept_root, golden.ROOT),

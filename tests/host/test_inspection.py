@@ -264,3 +264,57 @@ def test_a_revoked_key(here: Path) -> None:
 def test_a_key_or_a_root(here: Path, more: tuple[str, ...]) -> None:
     done = mulligan("release", "verify", "--dir", "rel", *more)
     assert_error(done.returncode, done.stderr, 2)
+
+
+# The fleet order
+
+
+ORDER = ["order: signature", "order: release", "order: expiry"]
+
+
+@pytest.fixture
+def fleet(here: Path) -> keys.Signer:
+    """A fleet key, which 1.root names."""
+    signer, fleet = keys.Signer.generate(), keys.create(Path("fleet.pem"))
+    Path("1.root").write_bytes(ceremony.first([signer], [keys.load_public(Path("k.pub.pem"))], [fleet.public]))
+    return fleet
+
+
+def test_a_right_order(fleet: keys.Signer) -> None:
+    done = mulligan(
+        "release", "order", "--dir", "rel", "1.1.0", "--key", "fleet.pem", "--group", "canary", "--device", "a", "--device", "b"
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"rel/stable.order.jws  order 1, for groups canary; devices a, b, kid {fleet.kid}\n"
+    code, checks, _ = verify("--root", "1.root")
+    assert (code, failed(checks)) == (0, [])
+    assert [name for name in checks if name.startswith("order")] == ORDER
+    assert f"kid {fleet.kid} is a fleet key of root 1" in checks["order: signature"][1]
+    assert checks["order: release"][1].endswith("for groups canary; devices a, b")
+    # A key alone does not say who may order.
+    code, checks, _ = verify()
+    assert (code, checks["order"][0], "--root" in checks["order"][1]) == (0, None, True)
+
+
+def test_no_order(fleet: keys.Signer) -> None:
+    code, checks, _ = verify("--root", "1.root")
+    assert (code, checks["order"][0], "there is none" in checks["order"][1]) == (0, None, True)
+
+
+def test_wrong_orders(fleet: keys.Signer, monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = release.Directory(Path("rel"))
+    directory.order("1.1.0", keys.load_signer(Path("k.pem")))  # a release key
+    code, checks, _ = verify("--root", "1.root")
+    assert (code, failed(checks), checks["order: release"][0]) == (1, ["order: signature"], None)
+    directory.order("1.0.0", fleet)
+    code, checks, _ = verify("--root", "1.root")
+    assert (code, failed(checks), "another release" in checks["order: release"][1]) == (1, ["order: release"], True)
+    directory.order("1.1.0", fleet, channel="beta")
+    directory.channel_order("beta").replace(directory.channel_order("stable"))
+    code, checks, _ = verify("--root", "1.root")
+    assert (code, failed(checks), "channel beta" in checks["order: release"][1]) == (1, ["order: release"], True)
+    directory.order("1.1.0", fleet, days=1)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * 86400)
+    code, checks, _ = verify("--root", "1.root")
+    assert (code, failed(checks)) == (1, ["order: expiry"])

@@ -13,10 +13,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from core import golden
 from host.rig import BOARD, HEALTH, image
-from mulligan.core import jws
+from mulligan.core import base64url, jws
+from mulligan.core import order as orders
 from mulligan.core.errors import MulliganError
-from mulligan_host import keys, release
+from mulligan_host import files, keys, release
 from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
 
@@ -90,7 +92,10 @@ def test_they_verify_ours(library: str, tmp_path: Path) -> None:
     directory = release.Directory(tmp_path / "rel")
     directory.build(release.Order(image("1.0.0"), [BOARD], HEALTH))
     manifest = directory.payload("1.0.0")
-    for payload in (manifest, PAYLOAD, b"", b"\0\xff" * 9, *(bytes(range(n)) for n in range(20))):
+    directory.order("1.0.0", SIGNER, release.Targets(groups=["canary"]))
+    order = files.read(directory.path / "orders" / "1.json")
+    assert VERIFY[library](files.read(directory.channel_order("stable"))) == order
+    for payload in (manifest, order, PAYLOAD, b"", b"\0\xff" * 9, *(bytes(range(n)) for n in range(20))):
         token = SIGNER.sign(payload)
         assert VERIFY[library](token) == payload
         assert jwt.get_unverified_header(token) == {"alg": "ES256", "kid": KID}
@@ -104,6 +109,8 @@ def test_they_verify_ours(library: str, tmp_path: Path) -> None:
 def test_we_verify_theirs(library: str) -> None:
     for payload in (PAYLOAD, b"", b"\0\xff" * 9, *(bytes(range(n)) for n in range(20))):
         assert jws.verify(SIGN[library](KEY, payload, "ES256", kid=KID), {KID: PUBLIC}) == payload
+    payload = base64url.decode(golden.ORDER.decode().split(".")[1])
+    assert orders.parse(jws.verify(SIGN[library](KEY, payload, "ES256", kid=KID), {KID: PUBLIC})).sequence == 9
 
 
 def confused() -> dict[str, bytes]:
@@ -179,7 +186,8 @@ def test_we_refuse(name: str) -> None:
 SCRIPT = """
 import sys
 from binascii import unhexlify
-from mulligan.core import jws
+from mulligan.core import base64url, jws
+from mulligan.core import order as orders
 from mulligan.core.errors import MulliganError
 keys = {sys.argv[1]: unhexlify(sys.argv[2])}
 for line in sys.stdin:

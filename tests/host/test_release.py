@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from host.commands import mulligan
+from host.refusals import assert_error
 from host.rig import BOARD, HEALTH, image
-from mulligan.core import manifest
+from mulligan import config
+from mulligan.core import jws, manifest
 from mulligan.core.errors import Expired, FormatError, MulliganError, SignatureError
 from mulligan_host import delta, keys, release
 from mulligan_host.errors import HostError
@@ -80,6 +83,72 @@ def test_the_same_content_again(directory: release.Directory) -> None:
     assert again.artifacts[0].sha256 == first.artifacts[0].sha256
     assert (again.sequence, again.artifacts[0].patches) == (2, None)
     assert len(artifacts(directory)) == 1
+
+
+def test_after_and_hard_floor(directory: release.Directory) -> None:
+    directory.build(order("1.0.0"))
+    (plain,) = directory.releases()[0].artifacts
+    assert (plain.after, plain.hard_floor) == (None, 0)
+    (artifact,) = directory.build(order("1.1.0", after="1.0.0", hard_floor=2)).artifacts
+    assert (artifact.after, artifact.hard_floor) == ("1.0.0", 2)
+    for bad in ({"after": "1"}, {"hard_floor": 4}, {"hard_floor": -1}):  # it would be counter 3
+        with pytest.raises(FormatError):
+            directory.build(order("1.2.0", model="1.0.0", **bad))
+
+
+def test_after_and_hard_floor_by_the_command(tmp_path: Path) -> None:
+    (tmp_path / "m.mslt").write_bytes(image("1.0.0"))
+    build = ["release", "build", "--dir", str(tmp_path / "rel"), str(tmp_path / "m.mslt"), "--board", BOARD, "--correct", "4"]
+    done = mulligan(*build, "--after", "0.9.0", "--hard-floor", "1")
+    assert (done.returncode, done.stderr) == (0, "")
+    (shown,) = json.loads(mulligan("release", "show", "--dir", str(tmp_path / "rel"), "--json").stdout)
+    assert (shown["artifacts"][0]["after"], shown["artifacts"][0]["hard_floor"]) == ("0.9.0", 1)
+    for more in (["--after", "old"], ["--hard-floor", "9"]):
+        done = mulligan(*build, "--release", "1.0.1", *more)
+        assert_error(done.returncode, done.stderr)
+
+
+def test_a_board_that_waits_for_orders_needs_a_fleet_key(signer: keys.Signer, tmp_path: Path) -> None:
+    done = mulligan("board", "virtual", str(tmp_path / "flash"), "--key", str(tmp_path / "k.pub.pem"), "--order")
+    assert_error(done.returncode, done.stderr)
+    assert "no fleet key" in done.stderr
+    assert not (tmp_path / "flash").exists()
+
+
+def test_whether_an_order_is_needed_is_never_guessed() -> None:
+    """What is not exactly true or false stops the board, rather than pass for no."""
+    for raw, needed in (
+        (b'{"board":"b","order":true}', True),
+        (b'{"board":"b","order":false}', False),
+        (b'{"board":"b"}', False),
+    ):
+        assert config.parse(raw).order is needed
+    for value in (b'"required"', b'"true"', b"1", b"0", b"null", b"[]"):
+        with pytest.raises(FormatError):
+            config.parse(b'{"board":"b","order":%s}' % value)
+
+
+def test_orders(directory: release.Directory, signer: keys.Signer) -> None:
+    """Each is one above the last of any channel, and stays on record."""
+    directory.build(order("1.0.0"))
+    first = directory.order("1.0.0", signer)
+    payload = directory.path / "orders" / "1.json"
+    assert jws.verify(directory.channel_order("stable").read_bytes(), pinned(signer)) == payload.read_bytes()
+    assert (first.sequence, first.channel, first.boards, first.groups, first.devices) == (1, "stable", None, None, None)
+    assert first.manifest == sha256(directory.payload("1.0.0")).digest()
+    assert first.expires - first.issued == 30 * 86400
+    wanted = release.Targets(["esp32"], ["canary"], ["a", "b"])
+    second = directory.order("1.0.0", signer, wanted, 7, "beta")
+    assert (second.sequence, second.channel, second.boards, second.groups, second.devices) == (
+        2, "beta", ["esp32"], ["canary"], ["a", "b"],
+    )  # fmt: skip
+    assert second.expires - second.issued == 7 * 86400
+    assert directory.channel_order("stable") != directory.channel_order("beta")
+    before = sorted(directory.path.rglob("*"))
+    for bad in ({"days": 0}, {"targets": release.Targets(groups=["a b"])}, {"channel": "../x"}, {"release": "9.9.9"}):
+        with pytest.raises(MulliganError):
+            directory.order(**{"release": "1.0.0", "signer": signer, **bad})  # type: ignore[arg-type]
+    assert sorted(directory.path.rglob("*")) == before
 
 
 def test_sign_and_verify(directory: release.Directory, signer: keys.Signer) -> None:

@@ -18,7 +18,7 @@ import pytest
 from core import golden
 from host.documents import ROOT, tables
 from mulligan import config
-from mulligan.core import errors, inflate, jws, manifest, p256_comb, patch, root, slot, state
+from mulligan.core import base64url, errors, inflate, jws, manifest, order, p256_comb, patch, root, slot, state
 from mulligan.core.errors import FormatError, MulliganError, PatchError
 from mulligan.core.journal import Journal
 from mulligan_host import ceremony, keys, partitions, release
@@ -43,7 +43,7 @@ LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
     "Patch: header": ([(patch._HEADER, 0)], []),
     "Patch: chunk table entry": ([(patch.TABLE_ENTRY, 0)], []),
 }
-FIELDS = ("Manifest: payload", "Patch index: entry")
+FIELDS = ("Manifest: payload", "Order: payload", "Patch index: entry")
 OTHERS = {
     "Partitions: virtual-4mb", "Comb table: sizes", "Patch: segments", "Release directory: files", "Configuration file: fields",
     "Error codes: classes", *FIELDS,
@@ -208,6 +208,7 @@ def test_release_directory(tmp_path: Path) -> None:
         image = slot.build("digits", version, bytes(range(256)) * 20, 512, vectors, [], [3])
         directory.build(release.Order(image, ["virtual"], release.Health(correct=1)))
         directory.sign(version, signer)
+    directory.order("1.1.0", signer)
     directory.add_root(ceremony.first([signer], [signer.public]))
     files = [path.relative_to(directory.path).as_posix() for path in directory.path.rglob("*") if path.is_file()]
     patterns = [row["pattern"].strip("`") for row in SPEC["Release directory: files"]]
@@ -271,11 +272,16 @@ def _damage_found(data: bytes, read: Callable[[bytes], object], error: type[Mull
 
 def _documents(caption: str) -> tuple[Callable[[Any], object], Any, set[str]]:
     """Return the parser of that table's document, an example with every field, and the names of all its fields."""
-    raw = golden.PAYLOAD if caption == "Manifest: payload" else golden.PATCH_INDEX
-    parser: Callable[[bytes], object] = manifest.parse if caption == "Manifest: payload" else manifest.parse_index
+    golden_order = base64url.decode(golden.ORDER.decode().split(".")[1])
+    kinds: dict[str, tuple[bytes, Callable[[bytes], object]]] = {
+        "Manifest: payload": (golden.PAYLOAD, manifest.parse),
+        "Order: payload": (golden_order, order.parse),
+        "Patch index: entry": (golden.PATCH_INDEX, manifest.parse_index),
+    }
+    raw, parser = kinds[caption]
     document: Any = json.loads(raw)
     names: set[str] = set()
-    if isinstance(document, dict):
+    if caption == "Manifest: payload":
         document["critical"] = ["expires"]
         document["artifacts"][0]["health"].update({key: default for key, _, _, default in manifest.RULES if default is not None})
         assert set(document) == {*manifest._KNOWN, "critical"}
@@ -283,12 +289,16 @@ def _documents(caption: str) -> tuple[Callable[[Any], object], Any, set[str]]:
         item.update({"after": "1.0.0", "hard_floor": 1, "critical": ["after"]})
         assert set(item) == {*manifest._ARTIFACT, "critical"}
         names = {*document, *item, *item["full"], *item["health"]}
+    elif caption == "Order: payload":
+        document["boards"] = ["virtual"]
+        names = set(document)
+        assert names == set(order._FIELDS)
     else:
         document = document[0]
         names = set(document)
 
     def parse(doc: Any) -> object:
-        wrapped = doc if caption == "Manifest: payload" else [doc]
+        wrapped = [doc] if caption == "Patch index: entry" else doc
         return parser(json.dumps(wrapped).encode())
 
     return parse, document, names
@@ -332,6 +342,8 @@ def _values(kind: str, low: int, high: int) -> tuple[list[object], list[object]]
         return list(state.PLANES), ["", "cloud", "Model"]
     if kind == "names":
         return [["a"] * low, ["a"] * high], [*_shorter(["a"] * low), ["a"] * (high + 1), [1], "a", {}]
+    if kind == "ids":
+        return [["a" * order.MAX_ID] * low, ["a"] * high], [["a"] * (high + 1), [""], ["a" * (order.MAX_ID + 1)], [1], "a", {}]
     if kind in ("fields", "artifact fields"):
         known = ["release" if kind == "fields" else "plane"] * (high + 1)
         return [known[:low], known[:high]], [*_shorter(known[:low]), known, ["colour"], "release"]

@@ -55,6 +55,7 @@ def test_by_patch(make_rig: MakeRig) -> None:
     assert patch.size < len(image("1.1.0")) // 5
     assert [request.sent for request in downloads(rig) if is_at(request, patch)] == [patch.size]
     assert not [request for request in downloads(rig) if is_at(request, built.artifacts[0].full)]
+    assert not any("order" in request.path for request in rig.web.requests)  # it waits for none, so it asks for none
     state = rig.state()
     assert (state.sequence, rig.entry().floor, rig.entry().slot) == (built.sequence, built.artifacts[0].counter, 1)
     outputs = {line.split()[1].split("=")[1]: line.split("output=")[1] for _, line in rig.events if line.startswith("app: ")}

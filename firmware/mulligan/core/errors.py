@@ -67,6 +67,12 @@ class NoSlot(PolicyError):
     code = 36
 
 
+class NotOrdered(PolicyError):
+    """No order of the fleet for this device and this release, on a device that waits for one."""
+
+    code = 37
+
+
 class PatchError(MulliganError):
     """A patch that is damaged, or that yields something other than it promises."""
 

@@ -92,7 +92,7 @@ class Entry:
 
 
 class State:
-    """All entries; the highest confirmed release sequence; the highest sequence of an order that was acted on; the latest time
+    """All entries; the highest confirmed release sequence; the highest sequence of an order that was obeyed; the latest time
     seen (seconds since 1970); and ``keys``, which root is trusted: a Sealed, or None."""
 
     def __init__(self):

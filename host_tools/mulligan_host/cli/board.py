@@ -35,6 +35,9 @@ def board() -> None:
 @click.option("--cert", type=_FILE, help=_NEW + "DER of its own certificate, for a server that asks for one.")
 @click.option("--cert-key", type=_FILE, help=_NEW + "DER of the private key to --cert; never a key that signs.")
 @click.option("--board", "name", help=_NEW + "what releases call it.  [default: virtual]")
+@click.option("--order", is_flag=True, help=_NEW + "install only what a fleet key orders (mulligan release order).")
+@click.option("--group", help=_NEW + "what orders call its group.")
+@click.option("--device", help=_NEW + "what orders call it alone.")
 @click.option("--poll-ms", type=click.IntRange(1), help=_NEW + "how often it polls.  [default: 60000]")
 @click.option("--app", type=_FILE, help=_NEW + "a main.py in place of the example app.")
 @click.option("--size", default=4, show_default=True, type=click.IntRange(1, 16), help="Megabytes of flash.")
@@ -43,8 +46,8 @@ def board() -> None:
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for --until.")
 def virtual(
     flash: Path, keys: tuple[Path, ...], root: Path | None, model: Path | None, url: str | None, ca: Path | None,
-    cert: Path | None, cert_key: Path | None, name: str | None, poll_ms: int | None, app: Path | None, size: int,
-    power_cut: int | None, until: str | None, timeout: float,
+    cert: Path | None, cert_key: Path | None, name: str | None, order: bool, group: str | None, device: str | None,
+    poll_ms: int | None, app: Path | None, size: int, power_cut: int | None, until: str | None, timeout: float,
 ) -> None:  # fmt: skip
     """Run the virtual board whose flash is the file FLASH, until Ctrl-C, and show its console.
 
@@ -56,7 +59,7 @@ def virtual(
     except re.error as e:
         raise click.UsageError(f"--until {until}: not a regular expression: {e}") from e
     ports = resolve()
-    given = (keys, root, model, url, ca, cert, cert_key, name, poll_ms, app)
+    given = (keys, root, model, url, ca, cert, cert_key, name, order, group, device, poll_ms, app)
     if not flash.exists():
         if bool(keys) == bool(root):
             raise click.UsageError(
@@ -72,6 +75,9 @@ def virtual(
             files.read(cert) if cert else b"",
             files.read(cert_key) if cert_key else b"",
             poll_ms=poll_ms or provision.Setup.poll_ms,
+            order=order,
+            group=group or "",
+            device=device or "",
             files={"main.py": files.read(app)} if app else {},
         )
         provision.virtual_flash(flash, setup, _main_port(ports), size << 20)

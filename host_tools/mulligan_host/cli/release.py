@@ -48,12 +48,14 @@ def release() -> None:
 @click.option("--boot-ms", default=3000, show_default=True, help="The longest boot of these boards.")
 @click.option("--days", default=365, show_default=True, help="How long it may be installed.")
 @click.option("--requires", multiple=True, metavar="PLANE=VERSION", help="Lowest version of another plane.")
+@click.option("--after", default="", metavar="VERSION", help="The lowest version of the artifact that it may follow.")
+@click.option("--hard-floor", default=0, metavar="COUNTER", help="Once confirmed, nothing below runs again; 0: no such floor.")
 @click.option("--release", "version", help="Version of the release; else the model's.")
 @click.option("--gate", "gate_path", type=_FILE, help="Thresholds that the model has to reach, or there is no release.")
 @click.option("--data", type=_FILE, help="What the gate is judged on; else the data that it names.")
 def build(
     directory: Path, image: Path, boards: tuple[str, ...], boot_ms: int, days: int, requires: tuple[str, ...],
-    version: str | None, gate_path: Path | None, data: Path | None, **health: int,
+    after: str, hard_floor: int, version: str | None, gate_path: Path | None, data: Path | None, **health: int,
 ) -> None:  # fmt: skip
     """Build a release of the slot IMAGE, with patches from the versions before it.
 
@@ -71,8 +73,8 @@ def build(
         _pass(gates.load(gate_path), data, content, source)
     elif data:
         raise click.UsageError("--data is for a --gate")
-    order = releases.Order(content, list(boards), releases.Health(**health), version, days, boot_ms, needed)
-    built = source.build(order)
+    health_rules = releases.Health(**health)
+    built = source.build(releases.Order(content, list(boards), health_rules, version, days, boot_ms, needed, after, hard_floor))
     _print(built)
     click.echo(f"sign it with: mulligan release sign --dir {directory} {built.release} --key KEY")
 
@@ -88,6 +90,30 @@ def sign(directory: Path, version: str, key: str, passphrase: str | None, channe
     signer = signers.open_signer(key, ask, passphrase)
     path = releases.Directory(directory).sign(version, signer, channel)
     click.echo(f"{path}  {path.stat().st_size} bytes, kid {signer.kid}")
+
+
+@release.command()
+@_DIRECTORY
+@click.argument("version")
+@key_option()
+@click.option("--passphrase", help="Others see this in the list of processes: set $MULLIGAN_PASSPHRASE, or type it.")
+@click.option("--board", "boards", multiple=True, help="A board it is for; repeat for more.")
+@click.option("--group", "groups", multiple=True, help="A group of devices it is for; repeat for more.")
+@click.option("--device", "devices", multiple=True, help="A device it is for; repeat for more.")
+@click.option("--days", default=30, show_default=True, help="How long it stands.")
+@_CHANNEL
+def order(
+    directory: Path, version: str, key: str, passphrase: str | None, boards: tuple[str, ...], groups: tuple[str, ...],
+    devices: tuple[str, ...], days: int, channel: str,
+) -> None:  # fmt: skip
+    """Order release VERSION, with a fleet KEY, to the devices of a channel that wait for an order.
+
+    To all of them, or to those that a --board, a --group or a --device names.
+    """
+    signer = signers.open_signer(key, ask, passphrase)
+    source = releases.Directory(directory)
+    given = source.order(version, signer, releases.Targets(boards, groups, devices), days, channel)
+    click.echo(f"{source.channel_order(channel)}  order {given.sequence}, for {inspection.targets(given)}, kid {signer.kid}")
 
 
 @release.command()
