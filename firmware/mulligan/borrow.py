@@ -26,12 +26,12 @@ SECURE = "mulligan.port.secure"
 _KERNELS = "mulligan.tflite.kernels"  # holds machine code, whose memory a port never takes back
 _CORE = "mulligan.core."
 _TFLITE = "mulligan.tflite."
-_SHORT = sys.implementation.name == "micropython"  # of memory
+SHORT = sys.implementation.name == "micropython"  # of memory
 
 
 def collect():
     """Collect garbage, so that what comes next and stays lies together."""
-    if _SHORT:
+    if SHORT:
         gc.collect()
 
 
@@ -54,7 +54,7 @@ class Borrowed:
         return sys.modules[self._name]
 
     def _new(self):
-        return [name for name in sys.modules if name not in self._before] if _SHORT else []
+        return [name for name in sys.modules if name not in self._before] if SHORT else []
 
     def __exit__(self, kind, value, trace):
         late = [name for name in self._new() if name.startswith(_CORE) or name.startswith(_TFLITE)]  # noqa: PIE810

@@ -111,6 +111,20 @@ def with_arena(good: bytes, size: int) -> bytes:
     return bytes(head) + struct.pack("<I", crc32(head)) + good[96:]
 
 
+# A boot.py whose client does not wait long for a slow server.
+QUICK = b"""
+import machine
+machine.WDT(timeout=30000)
+import mulligan
+from mulligan.port import http
+class Quick(http.Client):
+    def __init__(self, *wired):
+        super().__init__(*wired, 0.15)
+http.Client = Quick
+mulligan.boot()
+"""
+
+
 class Rig:
     """One board that starts with ``model`` confirmed, or ``blank``. A context manager; leaving it fails on a broken NOR rule.
 

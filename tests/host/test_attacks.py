@@ -15,23 +15,12 @@ from typing import Any
 import pytest
 
 from host.conftest import MakeRig
-from host.rig import Rig, chunks, facts, image
+from host.rig import QUICK, Rig, chunks, facts, image
 from mulligan.core import jws, limits, manifest
 from mulligan_host import combs, delta, keys
 from mulligan_host.micropython import MicroPython
 from mulligan_host.server import Fault, Request, serve
 
-QUICK = b"""
-import machine
-machine.WDT(timeout=30000)
-import mulligan
-from mulligan.port import http
-class Quick(http.Client):
-    def __init__(self, *wired):
-        super().__init__(*wired, 0.15)
-http.Client = Quick
-mulligan.boot()
-"""
 """A boot.py whose HTTP client waits a moment, not ten."""
 
 

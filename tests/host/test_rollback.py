@@ -54,6 +54,14 @@ def publish(rig: Rig, content: bytes | None = None, health: Health = HEALTH) -> 
     return rig.publish("1.1.0", content, health=health)
 
 
+def publish_and_cut(rig: Rig) -> None:
+    """Publish, and cut the power as soon as the version is on trial."""
+    rig.on_event = lambda line: rig.board.power_off() if line.startswith("mulligan: activated ") else None
+    publish(rig)
+    rig.board.wait_off()
+    rig.on_event = None
+
+
 @contextmanager
 def rolls_back(rig: Rig, frozen: bool) -> Iterator[None]:
     """What is published inside is activated, fails, and leaves 1.0.0 serving within the bound."""
@@ -260,10 +268,7 @@ def test_an_app_that_never_lets_go_of_the_model(make_rig: MakeRig) -> None:
 def test_a_power_cut_during_the_trial(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.on()
-    rig.on_event = lambda line: rig.board.power_off() if line.startswith("mulligan: activated ") else None
-    publish(rig)
-    rig.board.wait_off()
-    rig.on_event = None
+    publish_and_cut(rig)
     assert rig.on() == "1.0.0"
     rig.wait("confirmed")
     rig.now("1.1.0")
@@ -312,10 +317,7 @@ def test_no_network_during_the_trial(make_rig: MakeRig) -> None:
 def test_a_trial_goes_on_where_there_is_no_network_after_the_reboot(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.on()
-    rig.on_event = lambda line: rig.board.power_off() if line.startswith("mulligan: activated ") else None
-    publish(rig)
-    rig.board.wait_off()
-    rig.on_event = None
+    publish_and_cut(rig)
     rig.close_server()
     assert rig.on() == "1.0.0"
     rig.wait("confirmed")

@@ -13,24 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from host.rig import Rig, facts, image
+from host.rig import QUICK, Rig, facts, image
 from mulligan_host.authority import Authority, Identity
 from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
 from mulligan_host.server import Fault
 from mulligan_host.virtual.board import BoardError
 
-QUICK = b"""
-import machine
-machine.WDT(timeout=30000)
-import mulligan
-from mulligan.port import http
-class Quick(http.Client):
-    def __init__(self, *wired):
-        super().__init__(*wired, 0.15)
-http.Client = Quick
-mulligan.boot()
-"""
 """A boot.py whose HTTP client waits a moment, not ten."""
 UNSET = b"""
 import machine

@@ -1,9 +1,8 @@
 """The interpreter: a model that was checked and planned once is run as often as wanted, without allocating anything."""
 
 import gc
-import sys
 
-from ..borrow import LAYERS, LOADER, Borrowed
+from ..borrow import LAYERS, LOADER, SHORT, Borrowed
 from ..core.model_errors import NoMemory, Unsupported
 from . import kernels, step  # noqa: F401  `step` stays in memory, so that each load finds the same one
 from .runtime import Runtime
@@ -11,7 +10,7 @@ from .runtime import Runtime
 
 def _threshold(n):
     """Collect garbage after each ``n`` bytes; what was set before. CPython's own thresholds are left alone."""
-    if sys.implementation.name != "micropython":
+    if not SHORT:
         return -1
     before = gc.threshold()
     gc.threshold(n)

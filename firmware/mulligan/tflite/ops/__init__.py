@@ -17,7 +17,7 @@ more than one kernel called over and over has a class of its own with ``macs`` a
 
 import sys
 
-from ...borrow import collect
+from ...borrow import SHORT, collect
 from ...core.model_errors import Unsupported
 
 FAMILIES = {
@@ -59,7 +59,7 @@ FAMILIES = {
 def family(name):
     """The module of a family. On a device the one before it is forgotten: one at a time is in memory."""
     path = __name__ + "." + name
-    if path not in sys.modules and sys.implementation.name == "micropython":
+    if SHORT and path not in sys.modules:
         for other in list(sys.modules):
             if other.startswith(__name__ + ".") and not other.endswith(".layer"):
                 del sys.modules[other]
