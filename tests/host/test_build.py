@@ -97,6 +97,30 @@ def test_the_device_package_is_whole(micropythons: list[MicroPython]) -> None:
         )
 
 
+CONSTANTS = """\
+_SIZE = 3 * (1 << 4)  # é
+_TEXT = ("spelt over "
+         "two lines")
+_TWICE = 1
+_TWICE = 2
+_TUPLE = 1, 2
+_JOINED = b"a" + b"b"
+PUBLIC = 5
+def f():
+    return _SIZE, _TEXT, _TWICE, _TUPLE, _JOINED, PUBLIC
+"""
+
+
+def test_private_constants_have_no_name_on_the_device(micropythons: list[MicroPython], tree: Path) -> None:
+    (tree / "pack/constants.py").write_text(CONSTANTS, encoding="utf-8")
+    path = build_package(micropythons[0], tree)
+    program = "import pack.constants as c; print(c.f(), sorted(n for n in dir(c) if n[0] != '_' or n[1] in 'STJ'))"
+    expected = "(48, 'spelt over two lines', 2, (1, 2), b'ab', 5) ['PUBLIC', '_JOINED', '_TUPLE', '_TWICE', 'f']"
+    assert run(micropythons[0], path, program) == expected
+    compiled = (path / "pack/constants.mpy").read_bytes()
+    assert (b"_SIZE" in compiled, b"_TEXT" in compiled, b"_TWICE" in compiled) == (False, False, True)
+
+
 def test_tracebacks_name_the_module_and_the_function(micropythons: list[MicroPython], tree: Path) -> None:
     (tree / "pack/bad.py").write_text("def f():\n    raise ValueError(1)\n")
     path = build_package(micropythons[0], tree)

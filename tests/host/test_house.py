@@ -94,6 +94,19 @@ def test_device_code_stays_in_the_dialect() -> None:
     assert found == []
 
 
+def test_no_device_module_reads_a_private_constant_of_another() -> None:
+    """It is not there on the device: see build.with_constants()."""
+    private = re.compile("_[A-Z][A-Z0-9_]*")
+    found = []
+    for path in device_files():
+        for node in ast.walk(tree(path)):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.ImportFrom) else []
+            if isinstance(node, ast.Attribute):
+                names = [node.attr]
+            found += [f"{relative(path)}: {name}" for name in names if private.fullmatch(name)]
+    assert found == []
+
+
 def test_no_file_names_a_machine_or_a_mirror() -> None:
     names = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
