@@ -5,6 +5,7 @@ import sys
 from . import trials
 from .agent import Agent
 from .borrow import BOOTCHOOSER, CONFIG, TRIAL, Borrowed
+from .core import layout
 from .core.digest import digest_of
 from .core.errors import MulliganError, NoMemory, NotAvailable, described
 from .core.journal import Journal
@@ -23,7 +24,7 @@ class Device:
         self._report = report
         self._system = system.System()
         self._clock = system.Clock()
-        self._journal = Journal(flash.find_one(flash.JOURNAL, "journal"))
+        self._journal = Journal(flash.find_one(layout.JOURNAL, "journal"))
         self._slots = Slots(flash.model_pairs())
         self.serving = Serving(self._system.work)
         self._ports = (self._journal, self._slots, self.serving, self._system, self._clock, report)
@@ -129,7 +130,7 @@ class Device:
         self._report("serving", name=entry.name, version=entry.image.version, slot=entry.slot)
 
     def _agent(self):
-        keys = flash.find_one(flash.KEYS, "keys")
+        keys = flash.find_one(layout.KEYS, "keys")
         client = http.Client(self._credentials, self._clock.now)
         versions = {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}
         return Agent(self._config, keys, client, versions, self._ports)

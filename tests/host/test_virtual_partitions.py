@@ -30,13 +30,18 @@ def test_the_virtual_board_s_own_table() -> None:
         Row(0x40, 0x01, 0x314000, 0x2000, "keys", 0),
         Row(0x40, 0x10, 0x316000, 0x20000, "model_0", 0),
         Row(0x40, 0x10, 0x336000, 0x20000, "model_1", 0),
-        Row(1, 0x81, 0x356000, 0xAA000, "vfs", 0),
+        Row(0x40, 0x09, 0x356000, 0x1000, "config_0", 0),
+        Row(0x40, 0x09, 0x357000, 0x1000, "config_1", 0),
+        Row(0x40, 0x08, 0x358000, 0x28000, "app_0", 0),
+        Row(0x40, 0x08, 0x380000, 0x28000, "app_1", 0),
+        Row(0x40, 0x02, 0x3A8000, 0x2000, "events", 0),
+        Row(1, 0x81, 0x3AA000, 0x56000, "vfs", 0),
     ]
     assert rows[-1].offset + rows[-1].size == SIZE
     assert decode(encode(rows)) == rows
     assert find(rows, "keys").offset == 0x314000
-    with pytest.raises(FormatError, match="no partition is named app_0"):
-        find(rows, "app_0")
+    with pytest.raises(FormatError, match="no partition is named app_2"):
+        find(rows, "app_2")
 
 
 def test_blank_offsets_units_and_flags(tmp_path: Path) -> None:

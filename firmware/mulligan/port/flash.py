@@ -3,11 +3,8 @@
 from esp32 import Partition
 
 from ..core.errors import FlashError, NoSlot
+from ..core.layout import MODEL, TYPE
 
-TYPE = 0x40  # our partitions in the table: a custom type of ESP-IDF
-JOURNAL = 0x00
-KEYS = 0x01
-MODEL = 0x10  # the subtype of the first pair of model slots; the next pair has the next
 SECTOR = 4096
 
 
