@@ -16,7 +16,7 @@ from mulligan.core.errors import FormatError
 TABLE_OFFSET = 0x8000
 TABLE_SIZE = 0xC00
 ROW_SIZE = 32
-ROWS_MAX = TABLE_SIZE // ROW_SIZE - 1  # the MD5 row takes one
+ROWS_MAX = TABLE_SIZE // ROW_SIZE - 2  # the MD5 row takes one, and an erased one ends the table
 LABEL_MAX = 15
 _FORMAT = "<2sBBII16sI"
 _MAGIC = b"\xaa\x50"
@@ -31,8 +31,6 @@ OTADATA = 0x00  # subtypes of DATA
 PHY = 0x01
 NVS = 0x02
 FAT = 0x81
-CUSTOM_MIN = 0x40
-CUSTOM_MAX = 0xFE
 
 ENCRYPTED = 1  # bits of ``flags``
 READONLY = 2
@@ -50,10 +48,10 @@ def encode(rows):
 
 
 def encode_row(row):
-    """The 32 bytes of one row. Raises: FormatError for a label that is empty or too long."""
+    """The 32 bytes of one row. Raises: FormatError for a label too long."""
     label = row.label.encode()
-    if not 0 < len(label) <= LABEL_MAX:
-        raise FormatError(f"partition table: label {row.label!r}: 1 to {LABEL_MAX} bytes are allowed")
+    if len(label) > LABEL_MAX:
+        raise FormatError(f"partition table: label {row.label!r} is longer than {LABEL_MAX} bytes")
     label += b"\x00" * (16 - len(label))
     return pack(_FORMAT, _MAGIC, row.type, row.subtype, row.offset, row.size, label, row.flags)
 
@@ -65,7 +63,7 @@ def decode_row(data, at=0):
     magic, kind, subtype, offset, size, label, flags = unpack_from(_FORMAT, data, at)
     if magic != _MAGIC:
         raise FormatError(f"partition table: neither a row nor its end at +{at:#x}")
-    label = label.rstrip(b"\x00")
+    label = label.split(b"\x00", 1)[0]
     try:
         return Row(kind, subtype, offset, size, label.decode(), flags)
     except UnicodeError:

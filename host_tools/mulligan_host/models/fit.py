@@ -46,15 +46,26 @@ def check(data: bytes, board: boards.Board, peak_heap: Callable[[bytes, int], in
     most = min(board.memory.largest, MAX_ARENA)
     findings.append(Finding("arena", info.arena <= most, f"{info.arena} bytes in one piece, of {most}"))
     findings.append(_heap(model, board, peak_heap))
-    packed = len(data)
+    packed = packed_size(data)
     what = f"the image has {packed} bytes"
     if data is model:
-        packed += -len(model) % 16 + slot.HEADER_SIZE + GOLDEN * (input_size(info) + output_size(info) + _LABEL)
-        packed += 2 * len(set(info.ops))
         what = f"an image with {GOLDEN} golden vectors and no labels has {packed} bytes"
     room = find(read_csv(resource(f"partitions/{board.partitions}"), board.flash), "model_0").size
     findings.append(Finding("slot", packed <= room, f"{what}, a slot of {board.partitions} {room}"))
     return findings
+
+
+def packed_size(data: bytes) -> int:
+    """Bytes of the slot image ``data``, or of one made of the .tflite ``data`` with GOLDEN golden vectors and no labels.
+
+    Raises: FormatError, ModelError if it is neither.
+    """
+    model = model_of(data)
+    info = inspector.inspect(model).info
+    if data is not model or info is None:
+        return len(data)
+    vectors = GOLDEN * (input_size(info) + output_size(info) + _LABEL)
+    return len(data) + -len(data) % 16 + slot.HEADER_SIZE + vectors + 2 * len(set(info.ops))
 
 
 def _heap(model: bytes, board: boards.Board, peak_heap: Callable[[bytes, int], int]) -> Finding:
