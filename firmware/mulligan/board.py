@@ -4,12 +4,12 @@ import sys
 
 from . import trials
 from .agent import Agent
-from .borrow import BOOTCHOOSER, CONFIG, TRIAL, Borrowed
+from .borrow import BOOTCHOOSER, CONFIG, HTTP, TRIAL, Borrowed
 from .core import layout
 from .core.digest import digest_of
 from .core.errors import MulliganError, NoMemory, NotAvailable, described
 from .core.journal import Journal
-from .port import flash, http, system
+from .port import flash, system
 from .serving import Serving
 from .slots import Slots
 
@@ -131,7 +131,7 @@ class Device:
 
     def _agent(self):
         keys = flash.find_one(layout.KEYS, "keys")
-        client = http.Client(self._credentials, self._clock.now)
+        client = _Client(self._credentials, self._clock.now)
         versions = {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}
         return Agent(self._config, keys, client, versions, self._ports)
 
@@ -146,6 +146,18 @@ class Device:
             yield from trials.attempt(self._ports)
         while True:
             yield _IDLE_MS
+
+
+class _Client:
+    """http.Client, in memory only while it makes a request. As long as the answer's body lives, so does `link`."""
+
+    def __init__(self, credentials, now):
+        self._credentials = credentials
+        self._now = now
+
+    def get(self, url, start, limit):
+        with Borrowed(HTTP) as http:
+            return http.Client(self._credentials, self._now).get(url, start, limit)
 
 
 def console(event, **facts):

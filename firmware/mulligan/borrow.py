@@ -16,11 +16,13 @@ CONFIG = "mulligan.config"
 INSTALL = "mulligan.install"
 ROTATION = "mulligan.rotation"
 SIGNATURE = "mulligan.signature"
+SLOT = "mulligan.core.slot"
 FIT = "mulligan.fit"
 TRIAL = "mulligan.trial"
 NATIVE = "mulligan.engines.native"
 LOADER = "mulligan.tflite.loader"
 LAYERS = "mulligan.tflite.layers"
+HTTP = "mulligan.port.http"
 SECURE = "mulligan.port.secure"
 
 _KERNELS = "mulligan.tflite.kernels"  # holds machine code, whose memory a port never takes back

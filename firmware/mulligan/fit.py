@@ -1,6 +1,6 @@
 """Fit: can a version be tried here at all? Asked before it is activated."""
 
-from .core import slot
+from .borrow import SLOT, Borrowed
 from .core.errors import HealthError, NoMemory, Unsupported
 
 
@@ -10,13 +10,12 @@ def check(serving, target, image, active, confirmed, rules):
     active, confirmed: Region and Image of the confirmed version, None where there is none: then nothing is compared in shadow.
     Raises: FormatError, ModelError, Unsupported, HealthError (a rule that is certain to fail), FlashError.
     """
-    header, source, engine = serving.look(target, image)
+    header, _, source, engine = serving.look(target, image)
     if 0 < rules.arena < header.arena:
         raise HealthError("arena: {} bytes, {} allowed".format(header.arena, rules.arena))
     if active is not None and rules.shadow_runs:
-        head = bytearray(slot.HEADER_SIZE)
-        active.readinto(0, head)
-        reason = incomparable(header, slot.parse(head, confirmed.length))
+        with Borrowed(SLOT) as slot:
+            reason = incomparable(header, slot.read(active, confirmed.length)[0])
         if reason:
             raise Unsupported(reason)
     try:

@@ -2,11 +2,11 @@
 
 import gc
 
-from .borrow import NATIVE, Borrowed
-from .core import slot
+from .borrow import NATIVE, SLOT, Borrowed
 from .core.errors import NotAvailable, Unsupported
+from .core.window import Window
 
-_MIN_ARENA = 12288  # bytes, while the heap is in one piece: scratch and a small model, or a flash sector for the installer
+_MIN_ARENA = 8192  # bytes, while the heap is in one piece: scratch and a small model, or a flash sector for the installer
 MAX_ARENA = 1 << 17  # bytes: more than a stock ESP32 has in one piece
 
 
@@ -42,26 +42,25 @@ class Serving:
         self._served = {}
 
     def look(self, region, image):
-        """(Header, source of the model, engine module) of the slot image in ``region`` that the journal calls ``image``.
+        """(Header, labels, source of the model, engine module) of the slot image in ``region`` that the journal calls ``image``.
 
         Raises: FormatError, Unsupported, FlashError.
         """
-        head = bytearray(slot.HEADER_SIZE)
-        region.readinto(0, head)
-        header = slot.parse(head, image.length)
+        with Borrowed(SLOT) as slot:
+            header, labels = slot.read(region, image.length)
         if header.arena > MAX_ARENA:
             raise Unsupported("{} needs {} bytes of arena, at most {} here".format(header.name, header.arena, MAX_ARENA))
-        source = slot.Window(region, header.model_at, header.model_size)
+        source = Window(region, header.model_at, header.model_size)
         with Borrowed(NATIVE) as native:
-            return header, source, native.choose(self.engine, source, header)
+            return header, labels, source, native.choose(self.engine, source, header)
 
     def load(self, region, image):
         """(Header, Served) of that slot image; not in service yet. Raises: FormatError, ModelError, FlashError, MemoryError."""
-        header, source, engine = self.look(region, image)
+        header, labels, source, engine = self.look(region, image)
         shared = header.arena if engine.SHARED else 0
         self.reserve(shared)
         loaded = engine.load(source, self.arena, self._meter, header)
-        return header, Served(loaded, image.version, slot.labels(header, region), shared, engine.EXACT)
+        return header, Served(loaded, image.version, labels, shared, engine.EXACT)
 
     def reserve(self, size):
         """Have ``size`` bytes of arena at least. Raises: MemoryError, nothing changed."""

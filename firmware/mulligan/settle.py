@@ -7,6 +7,7 @@ from .borrow import (
     BOOTCHOOSER,
     CONFIG,
     FIT,
+    HTTP,
     INSTALL,
     LAYERS,
     LOADER,
@@ -14,6 +15,7 @@ from .borrow import (
     ROTATION,
     SECURE,
     SIGNATURE,
+    SLOT,
     TRIAL,
     Borrowed,
 )
@@ -38,7 +40,9 @@ def settle():
             __import__(name)
         for name in _KERNELS.split():
             sys.modules["mulligan.tflite.kernels"].get(name)
-        for name in (BOOTCHOOSER, CONFIG, TRIAL, FIT, NATIVE, ADMISSION, ROTATION, SIGNATURE, INSTALL, LOADER, LAYERS, SECURE):
+        for name in (
+            BOOTCHOOSER, CONFIG, TRIAL, SLOT, FIT, NATIVE, ADMISSION, ROTATION, SIGNATURE, INSTALL, LOADER, LAYERS, HTTP, SECURE
+        ):  # fmt: skip
             with Borrowed(name) as module:
                 _settled.append(name)
                 if name == LOADER:

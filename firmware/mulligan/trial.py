@@ -43,7 +43,7 @@ class Trials:
     def make_room(self, entry):
         """At a boot, before anything else is loaded: the arena of the version on trial, while the heap is in one piece."""
         try:
-            header, _, engine = self._serving.look(self._slots.tried(entry), entry.trial.image)
+            header, _, _, engine = self._serving.look(self._slots.tried(entry), entry.trial.image)
             more = header.arena - len(self._serving.arena)
             if engine.SHARED and more <= self._system.sample_heap() - _BOOT_ROOM:
                 self._serving.reserve(header.arena)

@@ -1,6 +1,7 @@
 from common import raises
 from mulligan.core import slot
 from mulligan.core.errors import FormatError
+from mulligan.core.window import Window
 
 VECTORS = [(bytes([i]) * 10, bytes([i]) * 3, i) for i in range(4)] + [(bytes(10), bytes(3), None)]
 
@@ -89,7 +90,7 @@ def build_with(vectors):
 
 
 def test_a_window_keeps_to_its_section():
-    window = slot.Window(Source(bytes(range(100))), 10, 20)
+    window = Window(Source(bytes(range(100))), 10, 20)
     buf = bytearray(5)
     window.readinto(15, buf)
     assert buf == bytes(range(25, 30))

@@ -82,30 +82,19 @@ def parse(head, size):
     return header
 
 
+def read(source, size):
+    """(Header, labels) of the image of ``size`` bytes in ``source`` (readinto(offset, buf)). Raises: FormatError."""
+    head = bytearray(HEADER_SIZE)
+    source.readinto(0, head)
+    header = parse(head, size)
+    return header, labels(header, source)
+
+
 def labels(header, source):
     """The class names, [str]. ``source``: readinto(offset, buf) over the image. Raises: FormatError."""
     raw = bytearray(header.labels_size)
     source.readinto(header.labels_at, raw)
     return _text(raw).split("\0") if raw else []
-
-
-class Window:
-    """``size`` bytes of ``source`` from ``start`` on, as a source of their own."""
-
-    def __init__(self, source, start, size):
-        self._source = source
-        self._start = start
-        self.size = size
-
-    @property
-    def label(self):
-        """That of ``source``."""
-        return self._source.label
-
-    def readinto(self, offset, buf):
-        if offset < 0 or offset + len(buf) > self.size:
-            raise FormatError("read outside of the section")
-        self._source.readinto(self._start + offset, buf)
 
 
 def _text(field):
