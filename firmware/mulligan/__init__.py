@@ -11,14 +11,17 @@ __version__ = "0.1.0"
 
 
 def _device():
-    import gc
+    import sys
 
-    # Without it the collector only runs when the heap is full, and what stays is then scattered all over it.
-    if gc.threshold() < 0:
-        gc.threshold(4096)
-    from .settle import settle
+    if "mulligan.board" not in sys.modules:  # the first call
+        import gc
 
-    settle()
+        # Without it the collector only runs when the heap is full, and what stays is then scattered all over it.
+        if gc.threshold() < 0:
+            gc.threshold(4096)
+        from .settle import settle
+
+        settle()
     from .board import device
 
     return device()

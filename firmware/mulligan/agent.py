@@ -5,7 +5,7 @@ from hashlib import sha256
 from io import BytesIO
 
 from . import trials
-from .borrow import ADMISSION, INSTALL, ROTATION, SIGNATURE, Borrowed
+from .borrow import Borrowed
 from .core.errors import (
     Expired,
     FlashError,
@@ -147,16 +147,16 @@ class Agent:
     # What is borrowed is borrowed in a frame of its own, which would hold it until it ends.
 
     def _rotate(self):
-        with Borrowed(ROTATION) as rotation:
+        with Borrowed("rotation") as rotation:
             return (yield from rotation.catch_up(self._keys, self._journal, self._client, self._config.url, self._report))
 
     def _check(self, token, fleet):
-        with Borrowed(SIGNATURE) as signature:
+        with Borrowed("signature") as signature:
             return signature.check(token, fleet, self._keys, self._journal.state.keys)
 
     def _judge(self, payload, order, trusted):
         """(release, artifact, source) to install, or None."""
-        with Borrowed(ADMISSION) as admission:
+        with Borrowed("admission") as admission:
             state = self._journal.state
             release, artifact, dated = admission.judge(
                 payload, order, trusted, state, self._config, self._clock.now(), self._versions, PLANES
@@ -178,7 +178,7 @@ class Agent:
 
     def _download(self, artifact, entry, blob):
         stream = BytesIO(_STREAM)  # before the module comes in, while there is a large enough piece of heap
-        with Borrowed(INSTALL) as install:
+        with Borrowed("install") as install:
             if blob is not artifact.full:
                 try:
                     yield from self._fetch(install, stream, artifact, entry, blob)

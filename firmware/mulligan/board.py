@@ -4,12 +4,11 @@ import sys
 
 from . import trials
 from .agent import Agent
-from .borrow import BOOTCHOOSER, CONFIG, HTTP, TRIAL, Borrowed
+from .borrow import Borrowed
 from .core import layout
-from .core.digest import digest_of
-from .core.errors import MulliganError, NoMemory, NotAvailable, described
+from .core.errors import NotAvailable
 from .core.journal import Journal
-from .port import flash, system
+from .port import system
 from .serving import Serving
 from .slots import Slots
 
@@ -24,16 +23,18 @@ class Device:
         self._report = report
         self._system = system.System()
         self._clock = system.Clock()
-        self._journal = Journal(flash.find_one(layout.JOURNAL, "journal"))
-        self._slots = Slots(flash.model_pairs())
+        with Borrowed("port.partitions") as partitions:
+            self._journal = Journal(partitions.find_one(layout.JOURNAL, "journal"))
+            slots = Slots(partitions.model_pairs())
         self.serving = Serving(self._system.work)
-        self._ports = (self._journal, self._slots, self.serving, self._system, self._clock, report)
+        self._ports = (self._journal, slots, self.serving, self._system, self._clock, report)
         self._longest_us = 0
-        tried = self._decide()
-        with Borrowed(CONFIG) as config:
-            self._config = config.parse(_read(_CONFIG))
-        self.serving.engine = self._config.engine
-        self._serve_all(tried)
+        with Borrowed("startup") as startup:
+            tried = startup.decide(self._ports)
+            with Borrowed("config") as config:
+                self._config = config.parse(_read(_CONFIG))
+            self.serving.engine = self._config.engine
+            startup.serve_all(self._ports, tried)
         self._steps = self._agent().steps() if self._config.url else self._idle()
 
     def step(self):
@@ -76,61 +77,9 @@ class Device:
             ],
         }
 
-    def _decide(self):
-        """What this boot is to do about a trial, done as far as the journal goes; whether it is tried again."""
-        cause = self._system.reset_cause()
-        journal = self._journal
-        entry = journal.state.on_trial()
-        attempts = entry.trial.rules.attempts if entry else 0
-        with Borrowed(BOOTCHOOSER) as bootchooser:
-            action, fault = bootchooser.choose(entry is not None, journal.starts(), journal.faults(), attempts, cause)
-            roll_back = action == bootchooser.ROLL_BACK
-            tried = action == bootchooser.TRY
-            by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
-        if fault:
-            journal.mark_fault()
-        self._report("boot", cause=cause, action=action.replace(" ", "-"))
-        if roll_back:
-            reason = "{} failed starts, the last by {} reset".format(journal.faults(), by)
-            with Borrowed(TRIAL) as trial:
-                trial.Trials(self._ports).roll_back(entry, reason, journal.faults() > 0)
-        elif tried:
-            with Borrowed(TRIAL) as trial:
-                trial.Trials(self._ports).start(entry)
-        return tried
-
-    def _serve_all(self, tried):
-        if tried:
-            with Borrowed(TRIAL) as trial:
-                trial.Trials(self._ports).make_room(self._journal.state.on_trial())
-        for entry in self._journal.state.entries:
-            if entry.slot is not None:
-                self._serve(entry)
-        if not tried:
-            self._system.release()  # not before all of that is done: boot.py's watchdog stands over it
-
-    def _serve(self, entry):
-        """Put the confirmed model into service, if its slot still holds it."""
-        region = self._slots.active(entry)
-        if _finish(digest_of(region, entry.image.length)) != entry.image.sha256:
-            self._report("damaged", name=entry.name, version=entry.image.version, slot=entry.slot)
-            entry.slot = entry.image = None
-            self._journal.commit()  # the agent installs anew: what is lost is no longer taken for installed
-            return
-        try:
-            try:
-                served = self.serving.load(region, entry.image)[1]
-            except (NoMemory, MemoryError):
-                self.serving.trim()  # the confirmed version comes before the room that a trial was given
-                served = self.serving.load(region, entry.image)[1]
-        except (MulliganError, MemoryError, OSError) as e:  # the agent must live: the next release can mend it
-            self._report("not-serving", name=entry.name, version=entry.image.version, slot=entry.slot, reason=described(e))
-            return
-        self.serving.put(entry.name, served)
-        self._report("serving", name=entry.name, version=entry.image.version, slot=entry.slot)
-
     def _agent(self):
-        keys = flash.find_one(layout.KEYS, "keys")
+        with Borrowed("port.partitions") as partitions:
+            keys = partitions.find_one(layout.KEYS, "keys")
         client = _Client(self._credentials, self._clock.now)
         versions = {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}
         return Agent(self._config, keys, client, versions, self._ports)
@@ -156,7 +105,7 @@ class _Client:
         self._now = now
 
     def get(self, url, start, limit):
-        with Borrowed(HTTP) as http:
+        with Borrowed("port.http") as http:
             return http.Client(self._credentials, self._now).get(url, start, limit)
 
 
@@ -173,15 +122,6 @@ def _read(path):
             return f.read()
     except OSError:
         raise NotAvailable("{} is missing in the root of vfs".format(path))
-
-
-def _finish(generator):
-    """Run a generator to its end; its value."""
-    while True:
-        try:
-            next(generator)
-        except StopIteration as done:
-            return done.value
 
 
 _device = None

@@ -10,21 +10,7 @@ a host tool's time.
 import gc
 import sys
 
-ADMISSION = "mulligan.admission"
-BOOTCHOOSER = "mulligan.core.bootchooser"
-CONFIG = "mulligan.config"
-INSTALL = "mulligan.install"
-ROTATION = "mulligan.rotation"
-SIGNATURE = "mulligan.signature"
-SLOT = "mulligan.core.slot"
-FIT = "mulligan.fit"
-TRIAL = "mulligan.trial"
-NATIVE = "mulligan.engines.native"
-LOADER = "mulligan.tflite.loader"
-LAYERS = "mulligan.tflite.layers"
-HTTP = "mulligan.port.http"
-SECURE = "mulligan.port.secure"
-
+_PACKAGE = "mulligan."
 _KERNELS = "mulligan.tflite.kernels"  # holds machine code, whose memory a port never takes back
 _CORE = "mulligan.core."
 _TFLITE = "mulligan.tflite."
@@ -37,14 +23,23 @@ def collect():
         gc.collect()
 
 
-class Borrowed:
-    """``with Borrowed(INSTALL) as install:`` the module, forgotten at the end with all that it alone imported.
+def forget(name):
+    """Take a module out of memory, so that the next import makes it anew."""
+    parent, _, attribute = name.rpartition(".")
+    del sys.modules[name]
+    if parent in sys.modules and hasattr(sys.modules[parent], attribute):
+        delattr(sys.modules[parent], attribute)
 
-    That is what its import brought, and what of core/ and tflite/ was imported while it worked.
+
+class Borrowed:
+    """``with Borrowed("install") as install:`` the module mulligan.install, forgotten at the end with all that it alone imported.
+
+    That is what its import brought, and what of core/ and tflite/ was imported while it worked. What something still refers to
+    stays as long as that does.
     """
 
     def __init__(self, name):
-        self._name = name
+        self._name = _PACKAGE + name
 
     def __enter__(self):
         collect()
@@ -62,9 +57,6 @@ class Borrowed:
         late = [name for name in self._new() if name.startswith(_CORE) or name.startswith(_TFLITE)]  # noqa: PIE810
         for name in self._loaded + late:
             if name in sys.modules and not name.startswith(_KERNELS):
-                parent, _, attribute = name.rpartition(".")
-                del sys.modules[name]
-                if parent in sys.modules and hasattr(sys.modules[parent], attribute):
-                    delattr(sys.modules[parent], attribute)
+                forget(name)
         self._before = self._loaded = None
         collect()

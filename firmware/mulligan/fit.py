@@ -1,6 +1,6 @@
 """Fit: can a version be tried here at all? Asked before it is activated."""
 
-from .borrow import SLOT, Borrowed
+from .borrow import Borrowed
 from .core.errors import HealthError, NoMemory, Unsupported
 
 
@@ -14,7 +14,7 @@ def check(serving, target, image, active, confirmed, rules):
     if 0 < rules.arena < header.arena:
         raise HealthError("arena: {} bytes, {} allowed".format(header.arena, rules.arena))
     if active is not None and rules.shadow_runs:
-        with Borrowed(SLOT) as slot:
+        with Borrowed("core.slot") as slot:
             reason = incomparable(header, slot.read(active, confirmed.length)[0])
         if reason:
             raise Unsupported(reason)

@@ -2,7 +2,7 @@
 
 import gc
 
-from .borrow import NATIVE, SLOT, Borrowed
+from .borrow import Borrowed
 from .core.errors import NotAvailable, Unsupported
 from .core.window import Window
 
@@ -46,12 +46,12 @@ class Serving:
 
         Raises: FormatError, Unsupported, FlashError.
         """
-        with Borrowed(SLOT) as slot:
+        with Borrowed("core.slot") as slot:
             header, labels = slot.read(region, image.length)
         if header.arena > MAX_ARENA:
             raise Unsupported("{} needs {} bytes of arena, at most {} here".format(header.name, header.arena, MAX_ARENA))
         source = Window(region, header.model_at, header.model_size)
-        with Borrowed(NATIVE) as native:
+        with Borrowed("engines.native") as native:
             return header, labels, source, native.choose(self.engine, source, header)
 
     def load(self, region, image):

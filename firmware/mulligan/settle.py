@@ -1,24 +1,8 @@
-"""What the device has in memory before anything else."""
+"""What the device has in memory before anything else. Called once."""
 
 import sys
 
-from .borrow import (
-    ADMISSION,
-    BOOTCHOOSER,
-    CONFIG,
-    FIT,
-    HTTP,
-    INSTALL,
-    LAYERS,
-    LOADER,
-    NATIVE,
-    ROTATION,
-    SECURE,
-    SIGNATURE,
-    SLOT,
-    TRIAL,
-    Borrowed,
-)
+from .borrow import Borrowed, forget
 
 # What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
 # takes stack.
@@ -26,7 +10,11 @@ _RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.
 # Of a convolutional model; other kernels and families come with the first model that wants them.
 _KERNELS = "int8 gemm depthwise pool softmax"
 _FAMILIES = "conv depthwise dense pool softmax reshape"
-_settled = []
+_LOADER = "tflite.loader"
+_BORROWED = (
+    "port.partitions startup config core.bootchooser trial core.slot fit engines.native admission rotation signature install "
+    "tflite.loader tflite.layers port.http port.secure"
+)
 
 
 def settle():
@@ -35,16 +23,13 @@ def settle():
     The names that a module brings stay in memory for ever, wherever they first came to lie. Later they would lie between its
     code and cut the heap into pieces when that is given back; now, what comes next fills the gaps.
     """
-    if not _settled:
-        for name in _RESIDENT:
-            __import__(name)
-        for name in _KERNELS.split():
-            sys.modules["mulligan.tflite.kernels"].get(name)
-        for name in (
-            BOOTCHOOSER, CONFIG, TRIAL, SLOT, FIT, NATIVE, ADMISSION, ROTATION, SIGNATURE, INSTALL, LOADER, LAYERS, HTTP, SECURE
-        ):  # fmt: skip
-            with Borrowed(name) as module:
-                _settled.append(name)
-                if name == LOADER:
-                    for family in _FAMILIES.split():
-                        module.ops.family(family)
+    for name in _RESIDENT:
+        __import__(name)
+    for name in _KERNELS.split():
+        sys.modules["mulligan.tflite.kernels"].get(name)
+    for name in _BORROWED.split():
+        with Borrowed(name) as module:
+            if name == _LOADER:
+                for family in _FAMILIES.split():
+                    module.ops.family(family)
+    forget(__name__)  # it is not needed again

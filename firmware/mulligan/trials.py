@@ -3,7 +3,7 @@
 ``ports``: journal, slots, serving, system, clock and report, as for `trial.Trials`.
 """
 
-from .borrow import FIT, TRIAL, Borrowed
+from .borrow import Borrowed
 
 
 def begin(ports, entry, image, sequence, rules, hard_floor):
@@ -12,9 +12,9 @@ def begin(ports, entry, image, sequence, rules, hard_floor):
     Raises: FormatError, ModelError, Unsupported, HealthError where it can't pass here whatever comes: nothing is activated.
     """
     _, slots, serving, _, _, _ = ports
-    with Borrowed(FIT) as fit:
+    with Borrowed("fit") as fit:
         fit.check(serving, slots.inactive(entry), image, slots.active(entry), entry.image, rules)
-    with Borrowed(TRIAL) as trial:
+    with Borrowed("trial") as trial:
         trial.Trials(ports).begin(entry, image, sequence, rules, hard_floor)
 
 
@@ -27,5 +27,5 @@ def attempt(ports):
         loaded = serving.load(slots.tried(entry), entry.trial.image)
     except Exception as e:  # whatever it is, it is the trial that judges it
         loaded = e
-    with Borrowed(TRIAL) as trial:
+    with Borrowed("trial") as trial:
         return (yield from trial.Trials(ports).run(entry, loaded, since))

@@ -1,6 +1,6 @@
 """The engine that every firmware has: Mulligan's own interpreter. Weights are read from flash; tables take some heap."""
 
-from ..borrow import LOADER, Borrowed
+from ..borrow import Borrowed
 from ..core.errors import Unsupported
 from ..tflite.interpreter import Interpreter
 
@@ -10,7 +10,7 @@ SHARED = True
 
 def check(source, header):
     """See `mulligan.engines`."""
-    with Borrowed(LOADER) as loader:
+    with Borrowed("tflite.loader") as loader:
         needs = loader.inspect(source).arena
     if needs > header.arena:
         raise Unsupported("{} bytes of arena needed, the slot image says {}".format(needs, header.arena))

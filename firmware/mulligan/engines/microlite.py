@@ -17,7 +17,6 @@ from .native import Facts, need, whole
 
 EXACT = False  # built with vendors' kernels as a rule
 SHARED = False
-_GRAPH = "mulligan.tflite.graph"
 _UINT8 = 3
 _INT8 = 9
 _RESHAPE = 22
@@ -87,7 +86,7 @@ def _ends(source, header):
     """([(bytes, signed)] of the inputs, the same of the outputs), by the model. Raises: ModelError, Unsupported."""
     if not header.native_arena:
         raise Unsupported("engine microlite: the slot image does not say how much tensor arena TFLite-Micro needs")
-    with Borrowed(_GRAPH) as module:
+    with Borrowed("tflite.graph") as module:
         graph = module.Graph(source)
         ends = []
         for indices in (graph.inputs, graph.outputs):

@@ -1,9 +1,6 @@
 """Flash as policy code sees it: regions over esp32.Partition."""
 
-from esp32 import Partition
-
-from ..core.errors import FlashError, NoSlot
-from ..core.layout import MODEL, TYPE
+from ..core.errors import FlashError
 
 SECTOR = 4096
 
@@ -48,28 +45,3 @@ class Region:
 
     def _fail(self, what, offset, error):
         raise FlashError("{}: {} at {} failed: {}".format(self.label, what, hex(offset), error))
-
-
-def find(subtype):
-    """The Regions of our partitions of ``subtype``, by address; empty where the table has none."""
-    found = sorted(Partition.find(TYPE, subtype=subtype),  # type: ignore[call-arg]
-        key=lambda p: p.info()[2])
-    return [Region(partition) for partition in found]
-
-
-def find_one(subtype, name):
-    """The one Region of ``subtype``. Raises: NoSlot naming what is missing."""
-    found = find(subtype)
-    if len(found) != 1:
-        raise NoSlot("the partition table has no {} partition: flash a layout of Mulligan's".format(name))
-    return found[0]
-
-
-def model_pairs():
-    """The slot pairs for models: [(Region, Region)]."""
-    pairs = []
-    while True:
-        pair = find(MODEL + len(pairs))
-        if len(pair) != 2:
-            return pairs
-        pairs.append(tuple(pair))

@@ -5,7 +5,7 @@ One request per connection, and no redirects: a mirror is named in the configura
 
 import socket
 
-from ..borrow import SECURE, Borrowed
+from ..borrow import Borrowed
 from ..core.errors import NotFound, TransportError
 from .link import Body, Link
 
@@ -57,7 +57,7 @@ class Client:
             raise
 
     def _secured(self, sock, host):
-        with Borrowed(SECURE) as secure:  # also collects what the last link held outside of Python's heap
+        with Borrowed("port.secure") as secure:  # also collects what the last link held outside of Python's heap
             context = secure.context(*self._credentials())
         # The handshake is done by the first write, which has a deadline.
         return context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)

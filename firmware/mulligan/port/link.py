@@ -3,7 +3,7 @@
 import select
 import time
 
-from ..borrow import SECURE, Borrowed
+from ..borrow import Borrowed
 from ..core.errors import TransportError
 
 _MAX_LINE = 512
@@ -71,7 +71,7 @@ class Link:
     def _described(self, error):
         # Of TLS are a ValueError, a certificate that is not to be trusted, and mbedTLS's numbers, which are negative.
         if self._tls_host and (isinstance(error, ValueError) or (error.errno or 0) < 0):
-            with Borrowed(SECURE) as secure:
+            with Borrowed("port.secure") as secure:
                 return secure.explained(error, self._tls_host, self._now())
         return TransportError("HTTP: link lost: {}".format(error))
 

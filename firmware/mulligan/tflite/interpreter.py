@@ -2,7 +2,7 @@
 
 import gc
 
-from ..borrow import LAYERS, LOADER, SHORT, Borrowed
+from ..borrow import SHORT, Borrowed
 from ..core.model_errors import NoMemory, Unsupported
 from . import kernels, step  # noqa: F401  `step` stays in memory, so that each load finds the same one
 from .runtime import Runtime
@@ -36,7 +36,7 @@ class Interpreter:
         try:
             # In two passes, of which each has its own modules: what the first leaves in memory is next to nothing, so that the
             # arena, and then all that stays, find the heap in one piece.
-            with Borrowed(LOADER) as loader:
+            with Borrowed("tflite.loader") as loader:
                 self._info, at, self._places, plan = loader.survey(source)
             loader = None
             if arena is None:
@@ -44,7 +44,7 @@ class Interpreter:
             elif len(arena) < self._info.arena:
                 raise Unsupported("an arena of %d bytes where the model needs %d" % (len(arena), self._info.arena))
             self._runtime = Runtime(source, kernel, arena)
-            with Borrowed(LAYERS) as layers:
+            with Borrowed("tflite.layers") as layers:
                 self._steps = layers.load(self._runtime, at, plan)
         except MemoryError:
             raise NoMemory("too little memory for this model; inspect() says what it needs")

@@ -11,7 +11,7 @@ from binascii import b2a_base64
 from collections import namedtuple
 
 from mulligan import settle
-from mulligan.port import flash, system
+from mulligan.port import partitions, system
 from mulligan.serving import Serving
 
 _LINE = 512  # bytes of output on one line of the console
@@ -50,7 +50,7 @@ def main():
     gc.threshold(4096)
     settle.settle()
     chip, clock = system.System(), system.Clock()
-    region = Counted(flash.model_pairs()[0][0], chip, job["stream"])
+    region = Counted(partitions.model_pairs()[0][0], chip, job["stream"])
     serving = Serving(chip.work)
     serving.engine = "builtin"
     image = Image(job["size"], "1.0.0")

@@ -1,0 +1,32 @@
+"""Mulligan's partitions, as the partition table of the chip names them. Asked for at the boot only."""
+
+from esp32 import Partition
+
+from ..core.errors import NoSlot
+from ..core.layout import MODEL, TYPE
+from .flash import Region
+
+
+def find(subtype):
+    """The Regions of our partitions of ``subtype``, by address; empty where the table has none."""
+    found = sorted(Partition.find(TYPE, subtype=subtype),  # type: ignore[call-arg]
+        key=lambda p: p.info()[2])
+    return [Region(partition) for partition in found]
+
+
+def find_one(subtype, name):
+    """The one Region of ``subtype``. Raises: NoSlot naming what is missing."""
+    found = find(subtype)
+    if len(found) != 1:
+        raise NoSlot("the partition table has no {} partition: flash a layout of Mulligan's".format(name))
+    return found[0]
+
+
+def model_pairs():
+    """The slot pairs for models: [(Region, Region)]."""
+    pairs = []
+    while True:
+        pair = find(MODEL + len(pairs))
+        if len(pair) != 2:
+            return pairs
+        pairs.append(tuple(pair))
