@@ -14,6 +14,9 @@ def raises(error, function, *args):
 
 def rules(attempts=2, deadline_ms=8000, watchdog_ms=4000, correct=8, latency_us=60000, **more):
     """Rules of a trial; what is not given is no limit."""
-    given = {"p50_us": 0, "p99_us": 0, "arena": 0, "heap": 0, "shadow_runs": 0, "shadow_every": 1, "shadow_agree": 1000}
+    given = dict.fromkeys(
+        ("p50_us", "p99_us", "arena", "heap", "shadow_runs", "live_runs", "live_errors", "live_drift", "confirm"), 0
+    )
+    given.update({"shadow_every": 1, "shadow_agree": 1000})
     given.update(more)
     return Rules(attempts, deadline_ms, watchdog_ms, correct, latency_us, **given)

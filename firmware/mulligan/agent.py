@@ -173,7 +173,7 @@ class Agent:
         # In a frame of its own, which holds what was borrowed until it ends: to look at the model takes that memory again.
         yield from self._download(artifact, entry, blob)
         yield
-        image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256, artifact.requires)
+        image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256, artifact.requires, artifact.mpy)
         trials.begin(self._ports, entry, image, release.sequence, artifact.rules, artifact.hard_floor)
 
     def _download(self, artifact, entry, blob):

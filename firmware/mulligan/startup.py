@@ -3,6 +3,7 @@
 from .borrow import Borrowed
 from .core.digest import digest_of
 from .core.errors import MulliganError, NoMemory, described
+from .core.state import together
 
 
 def decide(ports):
@@ -12,10 +13,12 @@ def decide(ports):
     """
     journal, _, _, system, _, report = ports
     cause = system.reset_cause()
-    entry = journal.state.on_trial()
-    attempts = entry.trial.rules.attempts if entry else 0
+    tried = journal.state.on_trial()
+    entry = tried[0] if tried else None
+    attempts = together([e.trial.rules for e in tried])[0] if tried else 0
     with Borrowed("core.bootchooser") as bootchooser:
-        action, fault = bootchooser.choose(entry is not None, journal.starts(), journal.faults(), attempts, cause)
+        seen = bootchooser.view(journal.state, None, False, False)
+        action, fault = bootchooser.choose(seen, journal.starts(), journal.faults(), attempts, cause, False)
         roll_back = action == bootchooser.ROLL_BACK
         tried = action == bootchooser.TRY
         by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
@@ -37,7 +40,7 @@ def serve_all(ports, tried):
     journal, _, _, system, _, _ = ports
     if tried:
         with Borrowed("trial") as trial:
-            trial.Trials(ports).make_room(journal.state.on_trial())
+            trial.Trials(ports).make_room(journal.state.on_trial()[0])
     for entry in journal.state.entries:
         if entry.slot is not None:
             _serve(ports, entry)

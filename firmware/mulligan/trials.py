@@ -21,7 +21,7 @@ def begin(ports, entry, image, sequence, rules, hard_floor):
 def attempt(ports):
     """A generator: one attempt at the trial that was started, to its end; steps and value as of `trial.Trials.run`."""
     journal, slots, serving, _, clock, _ = ports
-    entry = journal.state.on_trial()
+    entry = journal.state.on_trial()[0]
     since = clock.ticks_ms()
     try:
         loaded = serving.load(slots.tried(entry), entry.trial.image)

@@ -184,7 +184,7 @@ class Demo:
         step.outcome += f" for {cause if sign in reason else reason}, {self._serving()} serving"
         took_ms = (self._seen.last("rolled-back") - self._seen.last("activated")) / 1000
         built = next(r for r in self._releases.releases() if r.release == version)
-        bound_ms = manifest.bound_ms(built.boot_ms, built.artifacts[0].rules)
+        bound_ms = manifest.bound_of(built)
         step.figures = f"back after {took_ms:.0f} ms, bound {bound_ms} ms: {reason}"
         if took_ms > bound_ms:
             step.outcome = f"rolled back only after {took_ms:.0f} ms, over the bound of {bound_ms} ms"

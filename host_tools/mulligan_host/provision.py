@@ -92,6 +92,6 @@ def _journal(trusted: bytes, model: bytes | None) -> bytes:
             raise FormatError(f"slot image: {len(model)} bytes, its header says {header.length}")
         entry = state.Entry("model", header.name, 0)
         entry.slot, entry.floor = 0, 1
-        entry.image = state.Image(len(model), 1, header.version, sha256(model).digest(), {})
+        entry.image = state.Image(len(model), 1, header.version, sha256(model).digest(), {}, 0)
         first.entries.append(entry)
     return bytes(state.encode(first, 1))

@@ -11,7 +11,7 @@ HEAP = "128k"
 ONES, TWOS, THREES = [bytes([n]) * 32 for n in (0x11, 0x22, 0x33)]
 LIMITED = rules(
     2, 4000, 2000, 14, 60000, p50_us=30000, p99_us=90000, arena=12288, heap=16384,
-    shadow_runs=50, shadow_every=4, shadow_agree=980,
+    shadow_runs=50, shadow_every=4, shadow_agree=980, live_runs=40, live_errors=2, live_drift=300, confirm=1,
 )  # fmt: skip
 
 
@@ -26,14 +26,18 @@ class Source:
 
 def a_state():
     entry = state.Entry("model", "digits", 0)
-    entry.slot, entry.floor, entry.hard_floor, entry.image = 0, 4, 3, state.Image(31423, 4, "1.0.0", ONES, {})
+    entry.slot, entry.floor, entry.hard_floor, entry.image = 0, 4, 3, state.Image(31423, 4, "1.0.0", ONES, {}, 0)
     needed = {"firmware": "1.25.0", "config": "2.0.0-b"}
-    entry.begin(state.Image(31424, 6, "1.1.0-rc.1", TWOS, needed), 6, LIMITED, 5)
+    entry.begin(state.Image(31424, 6, "1.1.0-rc.1", TWOS, needed, 11014), 6, LIMITED, 5)
     entry.frozen = [THREES[:8]]
     result = state.State()
     result.sequence, result.time, result.order = 5, 1750000000, 9
     result.keys = state.Sealed(1, 607, b"\x44" * 32)
-    result.entries.append(entry)
+    held = state.Entry("app", "app", 0)
+    held.slot, held.floor, held.image = 1, 8, state.Image(8192, 8, "2.1.0", THREES, {}, 11014)
+    held.spare = state.Image(4096, 7, "2.0.0", ONES, {"model": "1.0.0"}, 6)
+    result.rest, result.linked = 3, True
+    result.entries += [entry, held]
     return result
 
 
@@ -55,9 +59,11 @@ def test_journal_record():
     assert state.length(golden.RECORD[: state.HEAD]) == len(golden.RECORD)
     number, found = state.decode(golden.RECORD)
     assert (number, found.sequence, found.time, found.order, found.keys) == (7, 5, 1750000000, 9, a_state().keys)
-    entry, expected = found.entries[0], a_state().entries[0]
-    for key in ("plane", "name", "pair", "floor", "hard_floor", "slot", "image", "trial", "frozen"):
-        assert getattr(entry, key) == getattr(expected, key), key
+    assert (found.rest, found.linked, golden.RECORD[6]) == (3, True, 1)
+    entry = found.entries[0]
+    for key in ("plane", "name", "pair", "floor", "hard_floor", "slot", "image", "trial", "spare", "frozen"):
+        for e, expected in zip(found.entries, a_state().entries):
+            assert getattr(e, key) == getattr(expected, key), key
     assert entry.trial.rules == LIMITED and entry.trial.slot == 1
     assert state.encode(a_state(), 7) == golden.RECORD
 

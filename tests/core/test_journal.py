@@ -7,7 +7,7 @@ from mulligan.core.state import MARKS, MAX_ENTRIES, MAX_FROZEN, Entry, Image, Se
 
 def image(counter):
     requires = {"firmware": "1.25.{}".format(counter)}
-    return Image(1000 + counter, counter, "1.0.{}".format(counter), bytes([counter % 256]) * 32, requires)
+    return Image(1000 + counter, counter, "1.0.{}".format(counter), bytes([counter % 256]) * 32, requires, 0)
 
 
 def step(journal, counter):
@@ -26,27 +26,30 @@ def step(journal, counter):
 def test_a_record_holds_everything():
     state = State()
     state.sequence, state.time, state.order, state.keys = 7, 1750000000, 3, Sealed(1, 2000, b"k" * 32)
+    state.rest, state.linked = 1023, True
     for pair in range(MAX_ENTRIES):
         entry = Entry("model", "m" * 14 + str(pair), pair)
         entry.slot, entry.image, entry.floor, entry.hard_floor = pair & 1, image(pair), 9, pair
-        entry.frozen = [bytes([i]) * 8 for i in range(pair)]
+        entry.frozen = [bytes([i]) * 8 for i in range(min(pair, MAX_FROZEN))]
+        entry.spare = image(100 + pair) if pair & 2 else None
         state.entries.append(entry)
     state.entries[1].begin(image(200), 8, rules(3, 1, 2, 4, 5, heap=7, shadow_runs=9), 6)
     record = encode(state, 12)
     assert len(record) == length(record) <= MARKS
     number, copy = decode(record)
-    assert number == 12 and (copy.sequence, copy.time, copy.order) == (7, 1750000000, 3) and copy.keys == state.keys
+    assert number == 12 and copy.keys == state.keys
+    assert (copy.sequence, copy.time, copy.order, copy.rest, copy.linked) == (7, 1750000000, 3, 1023, True)
     for a, b in zip(state.entries, copy.entries):
-        for key in ("plane", "name", "pair", "floor", "hard_floor", "slot", "image", "trial", "frozen"):
+        for key in ("plane", "name", "pair", "floor", "hard_floor", "slot", "image", "trial", "spare", "frozen"):
             assert getattr(a, key) == getattr(b, key), key
-    assert copy.on_trial().name == state.entries[1].name
+    assert [e.name for e in copy.on_trial()] == [state.entries[1].name]
     for at in range(0, len(record), 5):
         torn = bytearray(record)
         torn[at] ^= 1
         raises(FormatError, decode, torn)
     raises(FormatError, decode, record[:-1])
     raises(FormatError, decode, record + b"\xff")
-    state.entries.append(Entry("model", "x", 4))
+    state.entries.append(Entry("model", "x", 9))
     raises(FormatError, encode, state, 1)
 
 
@@ -156,3 +159,38 @@ def test_a_hard_floor_rises_with_the_confirm():
 
 def test_one_sector_is_not_enough():
     raises(FormatError, Journal, Flash(1))
+
+
+def test_a_record_has_room_for_seven_planes_and_says_when_it_has_not():
+    state = State()
+    for pair in range(MAX_ENTRIES):
+        entry = Entry("model", "m" + str(pair), pair)
+        entry.slot, entry.image = 0, image(pair)
+        entry.begin(image(100 + pair), 8, rules())
+        state.entries.append(entry)
+    _number, copy = decode(encode(state, 1))
+    assert len(copy.on_trial()) == MAX_ENTRIES
+    journal = Journal(Flash(2))
+    journal.state = state
+    journal.commit()
+    for entry in journal.state.entries:
+        entry.trial.image.requires.update(dict.fromkeys(("app", "model", "config"), "1.0.0-" + "a" * 18))
+    raises(FormatError, journal.commit)
+
+
+def test_failures_in_a_row_are_forgiven_and_never_run_out_of_marks():
+    flash = Flash(2)
+    journal = Journal(flash)
+    step(journal, 1)
+    for boots in range(100):
+        journal.mark_fault()
+        assert journal.faults() - journal.starts() == 1
+        if boots % 3 == 2:  # the others fail as well
+            journal.forgive()
+        elif boots % 3 == 0:
+            journal.mark_fault()
+            journal.forgive()
+        else:
+            journal.forgive()
+        assert journal.faults() == journal.starts()
+    assert Journal(flash).state.entries[0].image == image(1)

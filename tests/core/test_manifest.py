@@ -1,6 +1,7 @@
 import json
 
 from common import raises, rules
+from common import rules as limits
 from mulligan.core import base64url, manifest
 from mulligan.core.errors import FormatError
 
@@ -58,7 +59,10 @@ def test_reads_every_optional_rule():
 
 def test_the_bound_is_the_formula_of_the_brief():
     rules = parse(document()).artifacts[0].rules
-    assert manifest.bound_ms(3000, rules) == 2 * (3000 + 8000 + 4000) + 3000
+    assert manifest.bound_ms(3000, [rules]) == 2 * (3000 + 8000 + 4000) + 3000
+    # With a firmware each attempt after the first costs another boot; a set has the fewest attempts and the longest times.
+    assert manifest.bound_ms(3000, [rules], True) == 2 * (3000 + 8000 + 4000) + 3000 + 3000
+    assert manifest.bound_ms(3000, [rules, limits(1, 9000, 1000)], True) == 3000 + 9000 + 4000 + 3000
 
 
 def test_unknown_fields_pass_unless_critical():

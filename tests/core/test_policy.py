@@ -1,6 +1,6 @@
 from common import raises, rules
 from mulligan.core import policy, root
-from mulligan.core.errors import Expired, Frozen, MulliganError, PolicyError, Replayed, Unmet, WrongBoard
+from mulligan.core.errors import Expired, Frozen, MulliganError, NotAvailable, PolicyError, Replayed, Unmet, WrongBoard
 from mulligan.core.manifest import Artifact, Blob, Manifest
 from mulligan.core.semver import at_least
 from mulligan.core.state import PLANES, Entry, Image, State
@@ -10,8 +10,8 @@ NOW = 1750000000
 FIRMWARE = {"firmware": "1.25.0"}
 
 
-def artifact(plane="model", name="digits", version="1.1.0", counter=5, digest=b"n" * 32, requires=None, after=None):
-    return Artifact(plane, name, version, counter, 100, digest, Blob(1, b""), None, requires or {}, after, 0, RULES)
+def artifact(plane="model", name="digits", version="1.1.0", counter=5, digest=b"n" * 32, requires=None, after=None, mpy=0):
+    return Artifact(plane, name, version, counter, 100, digest, Blob(1, b""), None, requires or {}, after, 0, mpy, RULES)
 
 
 def release(*artifacts, sequence=5, expires=1800000000, boards=("virtual",)):
@@ -25,9 +25,9 @@ def state(sequence=4, floor=4, digest=b"o" * 32):
     return result
 
 
-def installed(plane, name, version, floor=4, digest=b"o" * 32, requires=None):
+def installed(plane, name, version, floor=4, digest=b"o" * 32, requires=None, mpy=0):
     entry = Entry(plane, name, 0)
-    entry.slot, entry.floor, entry.image = 0, floor, Image(100, floor, version, digest, requires or {})
+    entry.slot, entry.floor, entry.image = 0, floor, Image(100, floor, version, digest, requires or {}, mpy)
     return entry
 
 
@@ -180,3 +180,66 @@ def test_a_refusal_changes_nothing():
         raises(MulliganError, admit, bad, known)
         entry = known.entries[0]
         assert (known.sequence, known.time, entry.floor, entry.slot, entry.trial, entry.frozen) == (4, 0, 4, 0, None, [])
+
+
+def test_what_a_firmware_and_an_app_compile_for():
+    xtensa, bytecode = 10 << 10 | 3 << 8 | 6, 6
+    both = ("firmware", "app", "model")
+    for app, firmware, fits in (
+        (0, xtensa, True), (bytecode, xtensa, True), (xtensa, xtensa, True), (xtensa, 0, True),
+        (5, xtensa, False), (xtensa, 11 << 10 | 3 << 8 | 6, False), (xtensa, 10 << 10 | 2 << 8 | 6, False), (xtensa, 6, False),
+    ):  # fmt: skip
+        known = state()
+        new = [artifact("app", "app", mpy=app)]
+        cases = [(release(*new), known, firmware)]  # against what runs
+        cases.append((release(artifact("firmware", "f", digest=b"f" * 32, mpy=firmware), *new), known, 99))  # in one release
+        held = state()
+        held.entries.append(installed("app", "app", "1.0.0", mpy=app))
+        cases.append((release(artifact("firmware", "f", digest=b"f" * 32, mpy=firmware)), held, 99))  # the app stays
+        for manifest, before, mpy in cases:
+            try:
+                taken = len(policy.admit(manifest, before, "virtual", NOW, FIRMWARE, both, mpy)) == len(manifest.artifacts)
+            except Unmet:
+                taken = False
+            assert taken == fits, (app, firmware, mpy)
+
+
+def test_going_back_by_hand():
+    known = state()
+    entry = known.entries[0]
+    raises(NotAvailable, policy.revert, entry, known, FIRMWARE)
+    entry.spare = Image(100, 3, "0.9.0", b"s" * 32, {"firmware": "1.25.0"}, 0)
+    policy.revert(entry, known, FIRMWARE)
+    raises(Unmet, policy.revert, entry, known, {"firmware": "1.24.0"})
+    known.entries.append(installed("app", "app", "1.0.0", requires={"model": "1.0.0"}))
+    raises(Unmet, policy.revert, entry, known, FIRMWARE)  # what stays needs the newer one
+    known.entries.pop()
+    entry.hard_floor = 4
+    raises(Replayed, policy.revert, entry, known, FIRMWARE)
+    entry.hard_floor = 3
+    policy.revert(entry, known, FIRMWARE)
+    entry.begin(entry.spare, 1, RULES)
+    raises(NotAvailable, policy.revert, entry, known, FIRMWARE)
+
+
+def test_the_order_in_which_planes_fall_back():
+    known = State()
+    expected = []
+    for plane in ("firmware", "model", "app", "config"):
+        entry = installed(plane, plane, "1.0.0")
+        entry.spare = Image(1, 3, "0.9.0", b"s" * 32, {}, 0)
+        known.entries.append(entry)
+    while True:
+        entry = policy.to_fall_back(known, FIRMWARE)
+        if entry is None:
+            break
+        expected.append(entry.plane)
+        entry.fall_back()
+        assert (entry.image.version, entry.spare, entry.frozen, entry.floor, entry.slot) == ("0.9.0", None, [b"o" * 8], 4, 1)
+    assert tuple(expected) == policy.ROLLBACK_ORDER
+    # One that what stays depends on is passed over.
+    known.entries[0].spare = Image(1, 3, "0.1.0", b"s" * 32, {}, 0)
+    known.entries[1].spare = Image(1, 3, "0.1.0", b"s" * 32, {}, 0)
+    known.entries[1].image.requires["model"] = "0.9.0"
+    known.entries[2].image.requires["model"] = "0.9.0"
+    assert policy.to_fall_back(known, FIRMWARE).plane == "firmware"

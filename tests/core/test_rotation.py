@@ -88,7 +88,7 @@ class Board:
         journal = Journal(self.flash)
         entry = Entry("model", "digits", 0)
         entry.slot, entry.floor, entry.hard_floor = 0, 40, 40
-        entry.image = Image(100, 40, "1.0.0", b"m" * 32, {})
+        entry.image = Image(100, 40, "1.0.0", b"m" * 32, {}, 0)
         journal.state.entries.append(entry)
         journal.state.sequence, journal.state.order, journal.state.time = 41, 42, ISSUED + 99
         if sealed:
@@ -223,7 +223,7 @@ def test_rules_are_out_of_this():
     """A trial that the journal holds is not touched by a rotation."""
     board = Board(a_root(1))
     journal = Journal(board.flash)
-    journal.state.entries[0].begin(Image(1, 41, "1.1.0", b"t" * 32, {}), 43, rules(2, 1, 1000, 0, 0), 41)
+    journal.state.entries[0].begin(Image(1, 41, "1.1.0", b"t" * 32, {}, 0), 43, rules(2, 1, 1000, 0, 0), 41)
     journal.commit()
     board.poll(Server({2: a_root(2, (1,), (0, 1))}))
     trial = Journal(board.flash).state.entries[0].trial

@@ -38,32 +38,43 @@ def test_boot_table() -> None:
     """For all inputs exactly one row of the table applies, it says what choose() does, and no row is idle."""
     rows = TABLES["Boot: choose"]
     used = set()
+    views = {word for row in rows for word in row["on trial"].split("; ")}
+    assert views == {getattr(bootchooser, name) for name in ("NOTHING", "STRAY", "SET", "ABSENT", "UNPROVEN", "PROVEN")}
     starts, faults, attempts, causes = range(MAX_STARTS + 3), range(5), range(1, 5), range(8)
-    for on_trial, started, failed, most, cause in itertools.product((False, True), starts, faults, attempts, causes):
-        action, fault = bootchooser.choose(on_trial, started, failed, most, cause)
-        matching = [i for i, row in enumerate(rows) if _applies(row, on_trial, started, failed + fault, most, cause)]
-        assert len(matching) == 1, (on_trial, started, failed, most, cause, matching)
+    for view, started, failed, most, cause, held in itertools.product(views, starts, faults, attempts, causes, (False, True)):
+        action, fault = bootchooser.choose(view, started, failed, most, cause, held)
+        matching = [i for i, row in enumerate(rows) if _applies(row, view, started, failed + fault, most, cause, held)]
+        assert len(matching) == 1, (view, started, failed, most, cause, held, matching)
         used.update(matching)
         row = rows[matching[0]]
         assert (row["action"], row["counts as a fault"] == "yes") == (action, fault), (row, failed, most, cause)
     assert used == set(range(len(rows)))
 
 
-def _applies(row: dict[str, str], on_trial: bool, starts: int, faults: int, attempts: int, cause: int) -> bool:
-    lowest, _, highest = row["starts"].partition(" to ")
-    if row["starts"] == "any":
-        in_range = True
-    elif row["starts"].endswith(" or more"):
-        in_range = starts >= int(lowest.removesuffix(" or more"))
+def _applies(row: dict[str, str], view: str, starts: int, faults: int, attempts: int, cause: int, held: bool) -> bool:
+    what, _, figure = row["faults or failures, this boot's counted"].partition(" ")
+    if what == "failures":
+        enough = _in_range(figure, faults - starts)
     else:
-        in_range = int(lowest) <= starts <= int(highest or lowest)
+        enough = what == "any" or figure == ("below attempts" if faults < attempts else "attempts or more")
     named = {"any": set(range(8)), "other": set(range(8)) - set(_CAUSES.values())}
     return (
-        (row["on trial"] == "yes") == on_trial
-        and in_range
+        view in row["on trial"].split("; ")
+        and _in_range(row["starts"], starts)
         and cause in named.get(row["cause"], {_CAUSES.get(word, -1) for word in row["cause"].split(", ")})
-        and row["faults, this boot's counted"] in ("any", "below attempts" if faults < attempts else "attempts or more")
+        and enough
+        and row["a version is held to go back to"] in ("any", "yes" if held else "no")
     )
+
+
+def _in_range(text: str, value: int) -> bool:
+    """Whether ``value`` is ``any``, ``below 4``, ``2 to 3``, ``4 or more`` or ``0``."""
+    if text == "any" or text.startswith("below "):
+        return text == "any" or value < int(text.removeprefix("below "))
+    if text.endswith(" or more"):
+        return value >= int(text.removesuffix(" or more"))
+    lowest, _, highest = text.partition(" to ")
+    return int(lowest) <= value <= int(highest or lowest)
 
 
 def test_engines() -> None:
@@ -81,7 +92,7 @@ def test_bound_examples() -> None:
     rows = {row["what"]: row for row in TABLES["Bound: examples"]}
     for row in rows.values():
         attempts, boot, deadline, watchdog, bound = [int(row[key]) for key in list(row)[1:]]
-        assert manifest.bound_ms(boot, rules(attempts, deadline, watchdog)) == bound
+        assert manifest.bound_ms(boot, [rules(attempts, deadline, watchdog)]) == bound
     assert _figures(rows["the releases of the demo"]) == _order(demo._HEALTH, 1500)
     defaults = release.Order(b"", [], release.Health(0))
     assert _figures(rows["the defaults of `mulligan release build`"]) == _order(defaults.health, defaults.boot_ms)

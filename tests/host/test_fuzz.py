@@ -28,7 +28,7 @@ _NEW = _BASE[:3000] + b"new" * 500 + _BASE[2000:]
 
 def _record() -> bytes:
     entry = state.Entry("model", "digits", 0)
-    entry.slot, entry.image = 0, state.Image(100, 1, "1.0.0", bytes(32), {"app": "1.0.0"})
+    entry.slot, entry.image = 0, state.Image(100, 1, "1.0.0", bytes(32), {"app": "1.0.0"}, 0)
     entry.begin(entry.image, 2, rules(2, 1000, 1000, 1, 0, p99_us=9, shadow_runs=5))
     current = state.State()
     current.entries.append(entry)

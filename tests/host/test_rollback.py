@@ -72,7 +72,7 @@ def rolls_back(rig: Rig, frozen: bool) -> Iterator[None]:
     rig.wait("rolled-back")
     rig.now("1.0.0")
     built = rig.directory.releases()[-1]
-    bound_us = 1000 * manifest.bound_ms(built.boot_ms, built.artifacts[0].rules)
+    bound_us = 1000 * manifest.bound_of(built)
     activated = rig.at("^mulligan: activated ")
     ended = rig.at("^mulligan: rolled-back ", activated)
     assert rig.at(r"^app: version=1\.0\.0 ", ended) - activated <= bound_us
@@ -235,7 +235,7 @@ def test_an_exception_in_main_during_a_trial(make_rig: MakeRig) -> None:
     assert rig.version() == "1.0.0"
     activated = rig.at("^mulligan: activated ")
     built = rig.directory.releases()[-1]
-    bound_us = 1000 * manifest.bound_ms(built.boot_ms, built.artifacts[0].rules)
+    bound_us = 1000 * manifest.bound_of(built)
     assert rig.at("^mulligan: serving ", rig.at("^mulligan: rolled-back ")) - activated <= bound_us
 
 

@@ -27,17 +27,16 @@ SPEC = tables(ROOT / "docs" / "SPEC.md")
 _CODES = {"B": "u8", "H": "u16", "I": "u32"}
 
 # Caption: the struct formats that follow one another there, from which offset on, and what stands behind them.
-_IMAGE, _TRIAL = state._IMAGE, state._TRIAL
 LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
     "Root: header": ([(root.HEADER, 0)], []),
     "Root: key": ([(root.KEY, 0)], []),
     "Root: signature": ([(root.SIGNATURE, 0)], []),
     "Comb table: header": ([(p256_comb.HEADER, 0)], []),
     "Journal: record header": ([(state._HEADER, 0)], []),
-    "Journal: entry": (
-        [(state._ENTRY, 0), (_IMAGE, state._AT_IMAGE), (_IMAGE, state._AT_TRIED), (_TRIAL, state._AT_TRIAL)],
-        [(state._AT_FROZEN, 8 * state.MAX_FROZEN, "bytes")],
-    ),
+    "Journal: entry head": ([(state._ENTRY, 0)], []),
+    "Journal: image": ([(state._IMAGE, 0)], []),
+    "Journal: trial": ([(state._TRIAL, 0)], []),
+    "Journal: frozen version": ([(state._DIGEST, 0)], []),
     "Journal: marks": ([("<II", state.MARKS)], []),
     "Slot image: header": ([(slot._FORMAT, 0)], [(slot._AT_CHECKSUM, 4, "u32")]),
     "Patch: header": ([(patch._HEADER, 0)], []),
@@ -86,12 +85,16 @@ def test_what_the_layouts_add_up_to() -> None:
     assert full + 1 + root.MAX_SIGNATURES * struct.calcsize(root.SIGNATURE) == root.MAX_LENGTH
     assert struct.calcsize(patch._HEADER) == patch.HEADER_SIZE
     assert struct.calcsize(slot._FORMAT) == slot._AT_CHECKSUM == slot.HEADER_SIZE - 4
-    last = SPEC["Journal: entry"][-1]
-    assert int(last["offset"]) + int(last["size"]) == state._ENTRY_SIZE
-    assert struct.calcsize(state._HEADER) == state.HEAD
-    assert state.HEAD + state.MAX_ENTRIES * state._ENTRY_SIZE + 4 <= state.MARKS
+    assert struct.calcsize("<" + state._HEADER[1:]) == state.HEAD
+    # A set of every entry on trial, each with two requirements, fits a record.
+    texts = len(state.PLANES) + 2 * len("1.25.0")
+    entry = sum(map(struct.calcsize, (state._ENTRY, state._TRIAL))) + 2 * (struct.calcsize(state._IMAGE) + texts) + 8
+    assert state.HEAD + state.MAX_ENTRIES * entry + 4 <= state.MARKS
+    assert (
+        [rule[0] for rule in manifest.RULES] == [row["field"] for row in SPEC["Journal: trial"][2:]] == list(state.Rules._fields)
+    )
     assert state.MARKS + 8 <= state.RECORD
-    assert "plane: " + ", ".join(f"{i} {plane}" for i, plane in enumerate(state.PLANES)) in _fields("Journal: entry")
+    assert "plane: " + ", ".join(f"{i} {plane}" for i, plane in enumerate(state.PLANES)) in _fields("Journal: entry head")
     assert patch.max_chunk(12) == 4096 * 9 // 8
     assert patch.max_chunk(patch.MAX_CHUNK_BITS) <= inflate.MAX_OUTPUT
 
@@ -101,7 +104,7 @@ def test_checksums_cover_what_the_text_says() -> None:
     head = golden.SLOT_IMAGE[:96]
     assert _damage_found(head, lambda raw: slot.parse(raw, 1 << 20), FormatError) == set(range(96))
 
-    assert _damage_found(golden.RECORD, state.decode, FormatError) == set(range(state.HEAD + state._ENTRY_SIZE + 4))
+    assert _damage_found(golden.RECORD, state.decode, FormatError) == set(range(len(golden.RECORD)))
 
     def header(raw: bytes) -> None:
         size = patch.table_size(raw[: patch.HEADER_SIZE], 5096)
@@ -286,7 +289,7 @@ def _documents(caption: str) -> tuple[Callable[[Any], object], Any, set[str]]:
         document["artifacts"][0]["health"].update({key: default for key, _, _, default in manifest.RULES if default is not None})
         assert set(document) == {*manifest._KNOWN, "critical"}
         item = document["artifacts"][0]
-        item.update({"after": "1.0.0", "hard_floor": 1, "critical": ["after"]})
+        item.update({"after": "1.0.0", "hard_floor": 1, "mpy": 6, "critical": ["after"]})
         assert set(item) == {*manifest._ARTIFACT, "critical"}
         names = {*document, *item, *item["full"], *item["health"]}
     elif caption == "Order: payload":

@@ -204,7 +204,7 @@ def test_the_choice():
 
 
 def image(source):
-    return Image(source.size, 1, "1.0.0", bytes(32), {})
+    return Image(source.size, 1, "1.0.0", bytes(32), {}, 0)
 
 
 def test_serving_runs_what_was_chosen_and_shares_its_arena_with_the_builtin_one_only():

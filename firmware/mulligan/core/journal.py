@@ -12,6 +12,7 @@ from .state import MARKS, RECORD, State, decode, encode, length
 
 SECTOR = 4096
 _PIECE = 128  # of a record, read back at a time
+_MANY = 24  # faults in a record that has room for 32
 MAX_STARTS = 16  # starts of one trial for whatever reason, power cuts included: the trial ends then
 
 
@@ -57,6 +58,13 @@ class Journal:
 
     def mark_fault(self):
         self._mark(4)
+
+    def forgive(self):
+        """Without a trial: what is confirmed runs well, so the faults so far no longer count as failures in a row."""
+        if self.faults() > _MANY:
+            self.commit()  # cut: the failures as they were, or none
+        while self.starts() < self.faults():
+            self.mark_start()
 
     def _find(self):
         self._number, self._at, self.state = 0, None, State()

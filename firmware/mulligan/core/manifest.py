@@ -5,11 +5,12 @@ from collections import namedtuple
 from . import semver, strictjson
 from .errors import FormatError
 from .fields import U32, elements, hashed, integer, name, text
-from .state import PLANES, Rules
+from .state import PLANES, Rules, together
 
 VERSION = 1
 MAX_ARTIFACTS = 6
 MAX_SHADOW_RUNS = 1000  # a device keeps four bytes for each
+MAX_LIVE_RUNS = 1000  # the same
 _DAY_MS = 86400000
 
 # A release. Times in seconds since 1970; boot_ms: the longest boot the release is planned for.
@@ -17,11 +18,14 @@ Manifest = namedtuple("Manifest", ("release", "sequence", "issued", "expires", "
 
 # One artifact. full: Blob of the patch that needs no base; patches: Blob of the patch index, or None;
 # requires: {plane: lowest version}; after: the lowest version of itself that it may follow, or None; hard_floor: once it is
-# confirmed, what has a lower counter must not run again, 0 for no such floor.
+# confirmed, what has a lower counter must not run again, 0 for no such floor; mpy: as in state.Image.
 Artifact = namedtuple(
     "Artifact",
-    ("plane", "name", "version", "counter", "size", "sha256", "full", "patches", "requires", "after", "hard_floor", "rules"),
-)
+    (
+        "plane", "name", "version", "counter", "size", "sha256", "full", "patches", "requires", "after", "hard_floor", "mpy",
+        "rules",
+    ),
+)  # fmt: skip
 
 Blob = namedtuple("Blob", ("size", "sha256"))
 Patch = namedtuple("Patch", ("base", "size", "sha256"))
@@ -55,15 +59,28 @@ def parse_index(raw):
     ]
 
 
-def bound_ms(boot_ms, rules):
-    """The rollback bound: from activation to a confirmed-good version serving again, in milliseconds."""
-    return rules.attempts * (boot_ms + rules.deadline_ms + rules.watchdog_ms) + boot_ms
+def bound_ms(boot_ms, rules, firmware=False):
+    """The rollback bound: from activation to a confirmed-good version serving again, in milliseconds.
+
+    rules: of all artifacts that are new, [Rules]; firmware: whether one of them is a firmware: then each attempt after the first
+    needs another boot, of the firmware that has the bootloader start it again.
+    """
+    attempts, deadline_ms, watchdog_ms = together(rules)
+    again = (attempts - 1) * boot_ms if firmware else 0
+    return attempts * (boot_ms + deadline_ms + watchdog_ms) + again + boot_ms
+
+
+def bound_of(release):
+    """The rollback bound of a Manifest, all of whose artifacts are new."""
+    artifacts = release.artifacts
+    return bound_ms(release.boot_ms, [a.rules for a in artifacts], any(a.plane == "firmware" for a in artifacts))
 
 
 # The fields of each object that this reader knows. "critical" may name others, and then the manifest is refused.
 _KNOWN = ("mulligan", "release", "sequence", "issued", "expires", "boards", "boot_ms", "artifacts")
 _ARTIFACT = (
-    "plane", "name", "version", "counter", "size", "sha256", "full", "patches", "requires", "after", "hard_floor", "health",
+    "plane", "name", "version", "counter", "size", "sha256", "full", "patches", "requires", "after", "hard_floor", "mpy",
+    "health",
 )  # fmt: skip
 _BLOB = ("size", "sha256")
 
@@ -95,6 +112,7 @@ def _artifact(doc):
         requires,
         after,
         integer(doc, "hard_floor", 1, counter) if "hard_floor" in doc else 0,
+        integer(doc, "mpy", 1, 65535) if "mpy" in doc else 0,
         _rules(_object(doc.get("health"), "health", [rule[0] for rule in RULES])),
     )
 
@@ -113,6 +131,10 @@ RULES = (
     ("shadow_runs", 0, MAX_SHADOW_RUNS, 0),
     ("shadow_every", 1, 65535, 1),
     ("shadow_agree", 0, 1000, 1000),
+    ("live_runs", 0, MAX_LIVE_RUNS, 0),
+    ("live_errors", 0, MAX_LIVE_RUNS, 0),
+    ("live_drift", 0, 1000, 0),
+    ("confirm", 0, 1, 0),
 )
 
 

@@ -88,6 +88,12 @@ def selected(entries, n):
     return None if i is None or n == 0 else slot(entries[i], n)
 
 
+def is_pending(entries, n, running):
+    """Whether the bootloader will abort the slot ``running`` of ``n`` at the next reset, as nobody has confirmed it."""
+    i = active(entries)
+    return i is not None and slot(entries[i], n) == running and entries[i].state == PENDING
+
+
 def bootloader(entries, n, loadable, factory=False):
     """What the second-stage bootloader does with ``n`` app slots: ``(slot, new entries)``.
 

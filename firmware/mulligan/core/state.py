@@ -9,47 +9,53 @@ from .errors import FormatError
 PLANES = ("firmware", "app", "model", "config")
 
 MAGIC = b"MJ"
-VERSION = 3
+VERSION = 4
 RECORD = 2048  # bytes from one record to the next
-MAX_ENTRIES = 4
+MAX_ENTRIES = 7
 MAX_FROZEN = 4
 MARKS = 2036  # offset of the two mark words, starts and faults, which the checksum does not cover
-# magic, version, entries, record number, release sequence, time, order sequence; key slot, length and sha256 of its content
-_HEADER = "<2sBBIIIIHH32s"
-HEAD = 56
-_ENTRY = "<BBBB16sII"  # plane, pair, slot, trial slot, name, floor, hard floor
-_IMAGE = "<II24s32s24s24s24s24s"  # length, counter, version, sha256, lowest version required of each plane
-_TRIAL = "<IIHIIHIIIIIHHH"  # release sequence, hard floor, then the Rules in their order
+# magic, version, entries, bytes of the record, confirmed app slot, flags, polls to rest; record number, release sequence, time,
+# order sequence; key slot, length and sha256 of its content
+_HEADER = "<2sBBHBBHIIIIHH32s"
+HEAD = 62
+_ENTRY = "<BBBBB16sII"  # plane, pair, slot, parts, frozen versions, name, floor, hard floor
+_IMAGE = "<IIH24s32s"  # length, counter, mpy, version, sha256; then the lowest version required of each plane
+_TRIAL = "<IIHIIHIIIIIHHHHHHB"  # release sequence, hard floor, then the Rules in their order
+_DIGEST = "8s"  # a frozen version: the beginning of its sha256
 _NONE = 0xFF
 _NO_KEYS = 0xFFFF
-# An entry: _ENTRY, the confirmed _IMAGE, the _IMAGE on trial, _TRIAL, the frozen digests; what is absent stays FF.
-_AT_IMAGE = 28
-_AT_TRIED = 188
-_AT_TRIAL = 348
-_AT_FROZEN = 394
-_ENTRY_SIZE = _AT_FROZEN + 8 * MAX_FROZEN
+# What an entry has, in this order behind its _ENTRY, as bits of ``parts``; frozen digests follow.
+_CONFIRMED = 1  # the confirmed _IMAGE
+_OTHER = 2  # the _IMAGE in the other slot: on trial, or held to go back to
+_TRIED = 4  # _TRIAL
+_LINKED = 1  # bit of ``flags``
 
 # How the trial is judged. attempts: failed starts that end it; correct: golden vectors that must get their label; latency_us: the
 # most that the 9th decile of inferences may take, p50_us and p99_us: the median and the 99th percentile; arena: the most bytes of
 # arena; heap: the fewest bytes of heap that must be free beside the version; shadow_runs: live inputs that it must see as well,
-# every shadow_every-th of them, of which shadow_agree per mille must give the confirmed version's answer. 0 is no limit.
+# every shadow_every-th of them, of which shadow_agree per mille must give the confirmed version's answer; live_runs: inferences
+# of the app that it must answer before it is confirmed, of which live_errors may raise, and whose winners may be distributed
+# otherwise than those of the golden vectors for live_drift per mille; confirm: whether the app must call mulligan.confirm().
+# 0 is no limit.
 Rules = namedtuple(
     "Rules",
     (
         "attempts", "deadline_ms", "watchdog_ms", "correct", "latency_us", "p50_us", "p99_us", "arena", "heap",
-        "shadow_runs", "shadow_every", "shadow_agree",
+        "shadow_runs", "shadow_every", "shadow_agree", "live_runs", "live_errors", "live_drift", "confirm",
     ),
 )  # fmt: skip
 
-# requires: {plane: lowest version} that the artifact needs beside it.
-Image = namedtuple("Image", ("length", "counter", "version", "sha256", "requires"))
+# requires: {plane: lowest version} that the artifact needs beside it; mpy: sys.implementation._mpy of a firmware, or that an app
+# was compiled for, 0 where it is not known or does not matter.
+Image = namedtuple("Image", ("length", "counter", "version", "sha256", "requires", "mpy"))
 Trial = namedtuple("Trial", ("slot", "image", "sequence", "rules", "hard_floor"))
 # What of the keys partition is trusted: so many bytes of a slot, with this hash.
 Sealed = namedtuple("Sealed", ("slot", "length", "sha256"))
 
 
 class Entry:
-    """One plane's slot pair. slot and image: what is confirmed (None: nothing yet); trial: a Trial, or None.
+    """One plane's slot pair. slot and image: what is confirmed (None: nothing yet); trial: a Trial, or None; spare: the Image
+    that the other slot still holds to go back to, or None. Of a firmware that came with the board, only the slot is known.
 
     floor: lowest counter that may be installed; hard_floor: lowest that may run again, even if a slot still holds it.
     """
@@ -63,6 +69,7 @@ class Entry:
         self.slot = None
         self.image = None
         self.trial = None
+        self.spare = None
         self.frozen = []
 
     def inactive(self):
@@ -75,9 +82,11 @@ class Entry:
     def begin(self, image, sequence, rules, hard_floor=0):
         """On trial from now on: ``image`` in the inactive slot."""
         self.trial = Trial(self.inactive(), image, sequence, rules, hard_floor)
+        self.spare = None
 
     def confirm(self):
         """The version on trial becomes the confirmed one, and the floors rise to it and to what its release asks for."""
+        self.spare = self.image
         self.slot = self.trial.slot
         self.image = self.trial.image
         self.floor = max(self.floor, self.image.counter)
@@ -87,18 +96,33 @@ class Entry:
     def roll_back(self, freeze):
         """The trial ends without a change; ``freeze``: the version itself was at fault and is not tried again."""
         if freeze:
-            self.frozen = ([bytes(self.trial.image.sha256[:8])] + self.frozen)[:MAX_FROZEN]
+            self._freeze(self.trial.image)
         self.trial = None
+
+    def fall_back(self):
+        """The spare becomes the confirmed version, and the one before is frozen. No floor comes down."""
+        if self.image:
+            self._freeze(self.image)
+        self.slot = self.inactive()
+        self.image, self.spare = self.spare, None
+
+    def _freeze(self, image):
+        self.frozen = ([bytes(image.sha256[:8])] + self.frozen)[:MAX_FROZEN]
 
 
 class State:
     """All entries; the highest confirmed release sequence; the highest sequence of an order that was obeyed; the latest time
-    seen (seconds since 1970); and ``keys``, which root is trusted: a Sealed, or None."""
+    seen (seconds since 1970); and ``keys``, which root is trusted: a Sealed, or None.
+
+    rest: polls to let pass, as the last trial ended without a verdict; linked: whether the set on trial came over the network.
+    """
 
     def __init__(self):
         self.sequence = 0
         self.order = 0
         self.time = 0
+        self.rest = 0
+        self.linked = False
         self.keys = None
         self.entries = []
 
@@ -108,109 +132,142 @@ class State:
                 return entry
         return None
 
-    def on_trial(self):
-        """The entry on trial, or None."""
+    def only(self, plane):
+        """The first entry of ``plane``, which is the only one but for models; None where there is none."""
         for entry in self.entries:
-            if entry.trial:
+            if entry.plane == plane:
                 return entry
         return None
+
+    def on_trial(self):
+        """The entries on trial, which are one set: confirmed together, or rolled back together."""
+        return [entry for entry in self.entries if entry.trial]
+
+
+def together(rules):
+    """(attempts, deadline_ms, watchdog_ms) of a set whose artifacts have ``rules``: the fewest, the longest, the longest."""
+    return min([r.attempts for r in rules]), max([r.deadline_ms for r in rules]), max([r.watchdog_ms for r in rules])
 
 
 def length(head):
     """Bytes of the record that begins with ``head`` (HEAD bytes), its checksum included. Raises: FormatError where none does."""
-    magic, version, count = struct.unpack_from("<2sBB", head, 0)
-    if magic != MAGIC or version != VERSION or count > MAX_ENTRIES:
+    magic, version, _, size = struct.unpack_from("<2sBBH", head, 0)
+    if magic != MAGIC or version != VERSION or not HEAD + 4 <= size <= MARKS:
         raise FormatError("journal: no record")
-    return HEAD + count * _ENTRY_SIZE + 4
+    return size
 
 
 def encode(state, number):
-    """The bytes of ``state`` as record ``number``. Raises: FormatError for more than MAX_ENTRIES."""
-    if len(state.entries) > MAX_ENTRIES:
-        raise FormatError("journal: at most {} slot pairs".format(MAX_ENTRIES))
-    record = bytearray(b"\xff" * (HEAD + len(state.entries) * _ENTRY_SIZE + 4))
-    fields = (MAGIC, VERSION, len(state.entries), number, state.sequence, state.time, state.order)
+    """The bytes of ``state`` as record ``number``. Raises: FormatError where it is more than a record holds."""
+    body = b"".join([_encode_entry(entry) for entry in state.entries])
+    size = HEAD + len(body) + 4
+    if len(state.entries) > MAX_ENTRIES or size > MARKS:
+        raise FormatError("journal: {} entries, {} bytes: more than a record holds".format(len(state.entries), size))
+    app = state.only("app")
     keys = state.keys or (_NO_KEYS, 0, b"")
-    struct.pack_into(_HEADER, record, 0, *fields + tuple(keys))
-    at = HEAD
-    for entry in state.entries:
-        _encode_entry(entry, record, at)
-        at += _ENTRY_SIZE
-    struct.pack_into("<I", record, at, crc32(memoryview(record)[:at]))
+    record = bytearray(size)
+    struct.pack_into(
+        _HEADER, record, 0, MAGIC, VERSION, len(state.entries), size, _slot(app.slot) if app else _NONE,
+        _LINKED if state.linked else 0, state.rest, number, state.sequence, state.time, state.order, *keys
+    )  # fmt: skip
+    record[HEAD : size - 4] = body
+    struct.pack_into("<I", record, size - 4, crc32(memoryview(record)[: size - 4]))
     return record
 
 
 def decode(record):
     """(number, State) of a record of length() bytes. Raises: FormatError on anything but a whole one."""
     end = length(record) - 4
-    _, _, count, number, sequence, time, order, slot, size, digest = struct.unpack_from(_HEADER, record, 0)
     if len(record) != end + 4 or struct.unpack_from("<I", record, end)[0] != crc32(memoryview(record)[:end]):
         raise FormatError("journal: torn record")
     state = State()
+    _, _, count, _, _, flags, rest, number, sequence, time, order, slot, size, digest = struct.unpack_from(_HEADER, record, 0)
+    state.rest = rest
     state.sequence = sequence
     state.time = time
     state.order = order
+    state.linked = bool(flags & _LINKED)
     if slot != _NO_KEYS:
         state.keys = Sealed(slot, size, digest)
-    for i in range(count):
-        state.entries.append(_decode_entry(record, HEAD + i * _ENTRY_SIZE))
+    reader = _Reader(record, end)
+    for _ in range(count):
+        state.entries.append(_decode_entry(reader))
     return number, state
 
 
-def _encode_entry(entry, record, at):
+class _Reader:
+    """What follows the header of a record, in turn."""
+
+    def __init__(self, record, end):
+        self._record = record
+        self._end = end
+        self._at = HEAD
+
+    def take(self, layout):
+        at = self._at
+        self._at += struct.calcsize(layout)
+        if self._at > self._end:
+            raise FormatError("journal: an entry ends too early")
+        return struct.unpack_from(layout, self._record, at)
+
+
+def _encode_entry(entry):
     trial = entry.trial
-    struct.pack_into(
-        _ENTRY,
-        record,
-        at,
-        PLANES.index(entry.plane),
-        entry.pair,
-        _NONE if entry.slot is None else entry.slot,
-        trial.slot if trial else _NONE,
-        entry.name.encode(),
-        entry.floor,
-        entry.hard_floor,
-    )
+    other = trial.image if trial else entry.spare
+    parts = (_CONFIRMED if entry.image else 0) | (_OTHER if other else 0) | (_TRIED if trial else 0)
+    record = struct.pack(
+        _ENTRY, PLANES.index(entry.plane), entry.pair, _slot(entry.slot), parts, len(entry.frozen), entry.name.encode(),
+        entry.floor, entry.hard_floor
+    )  # fmt: skip
     if entry.image:
-        _encode_image(entry.image, record, at + _AT_IMAGE)
+        record += _encode_image(entry.image)
+    if other:
+        record += _encode_image(other)
     if trial:
-        _encode_image(trial.image, record, at + _AT_TRIED)
-        struct.pack_into(_TRIAL, record, at + _AT_TRIAL, trial.sequence, trial.hard_floor, *trial.rules)
-    at += _AT_FROZEN
-    for digest in entry.frozen:
-        record[at : at + 8] = digest
-        at += 8
+        record += struct.pack(_TRIAL, trial.sequence, trial.hard_floor, *trial.rules)
+    return record + b"".join(entry.frozen)
 
 
-def _encode_image(image, record, at):
-    requires = [image.requires.get(plane, "").encode() for plane in PLANES]
-    struct.pack_into(_IMAGE, record, at, image.length, image.counter, image.version.encode(), image.sha256, *requires)
+def _encode_image(image):
+    record = struct.pack(_IMAGE, image.length, image.counter, image.mpy, image.version.encode(), image.sha256)
+    for plane in PLANES:
+        lowest = image.requires.get(plane, "").encode()
+        record += bytes([len(lowest)]) + lowest
+    return record
 
 
-def _decode_entry(record, at):
-    plane, pair, slot, trial_slot, name, floor, hard_floor = struct.unpack_from(_ENTRY, record, at)
+def _decode_entry(reader):
+    plane, pair, slot, parts, frozen, name, floor, hard_floor = reader.take(_ENTRY)
+    if plane >= len(PLANES):
+        raise FormatError("journal: no plane {}".format(plane))
     entry = Entry(PLANES[plane], _text(name), pair)
     entry.floor = floor
     entry.hard_floor = hard_floor
     if slot != _NONE:
         entry.slot = slot
-        entry.image = _decode_image(record, at + _AT_IMAGE)
-    if trial_slot != _NONE:
-        sequence, hard_floor, *rules = struct.unpack_from(_TRIAL, record, at + _AT_TRIAL)
-        tried = _decode_image(record, at + _AT_TRIED)
-        entry.trial = Trial(trial_slot, tried, sequence, Rules(*rules), hard_floor)
-    at += _AT_FROZEN
-    for i in range(MAX_FROZEN):
-        digest = bytes(record[at + 8 * i : at + 8 * i + 8])
-        if digest != b"\xff" * 8:
-            entry.frozen.append(digest)
+    if parts & _CONFIRMED:
+        entry.image = _decode_image(reader)
+    if parts & _OTHER:
+        entry.spare = _decode_image(reader)
+    if parts & _TRIED:
+        sequence, hard_floor, *rules = reader.take(_TRIAL)
+        entry.begin(entry.spare, sequence, Rules(*rules), hard_floor)
+    entry.frozen = [reader.take(_DIGEST)[0] for _ in range(frozen)]
     return entry
 
 
-def _decode_image(record, at):
-    length, counter, version, digest, *lowest = struct.unpack_from(_IMAGE, record, at)
-    requires = {plane: _text(field) for plane, field in zip(PLANES, lowest) if field[0]}
-    return Image(length, counter, _text(version), digest, requires)
+def _decode_image(reader):
+    size, counter, mpy, version, digest = reader.take(_IMAGE)
+    requires = {}
+    for plane in PLANES:
+        lowest = reader.take("{}s".format(reader.take("B")[0]))[0]
+        if lowest:
+            requires[plane] = _text(lowest)
+    return Image(size, counter, _text(version), digest, requires, mpy)
+
+
+def _slot(slot):
+    return _NONE if slot is None else slot
 
 
 def _text(field):

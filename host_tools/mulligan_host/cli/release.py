@@ -187,4 +187,4 @@ def _print(built: manifest.Manifest) -> None:
     for a in built.artifacts:
         patches = f", patch index {a.patches.size}" if a.patches else ""
         click.echo(f"  {a.plane}/{a.name} {a.version}  {a.size} bytes, full {a.full.size}{patches}")
-        click.echo(f"  back on a good version within {manifest.bound_ms(built.boot_ms, a.rules)} ms of activation")
+    click.echo(f"  back on a good version within {manifest.bound_of(built)} ms of activation")
