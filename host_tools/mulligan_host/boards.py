@@ -1,11 +1,34 @@
-"""What is known, or assumed, of each kind of board: ``boards/NAME.toml``."""
+"""What is known, or assumed, of each kind of board: ``boards/NAME.toml``. A new board is a new file.
+
+A file holds the fields of `Board`, with those of `Port`, `Speed` and `Memory` under these headings. ``like = "NAME"`` takes what
+it leaves out from another board.
+"""
 
 import functools
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from mulligan_host.errors import HostError
 from mulligan_host.resources import resource
+
+RESETS = {
+    "classic": "DTR and RTS through two transistors to GPIO0 and EN, as on most boards with a USB serial chip",
+    "usb-jtag": "the chip's own USB Serial/JTAG",
+    "on-open": "RTS straight to EN: opening the port resets the board",
+    "none": "no line reaches the chip: into download mode by hand, out of it by MicroPython itself",
+}
+
+
+@dataclass(frozen=True)
+class Port:
+    bootloader: int
+    """Where the chip looks for it in flash."""
+    reset: str
+    """How the port resets it: one of RESETS."""
+    baud: int
+    """For flashing; MicroPython itself talks at 115200."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +63,8 @@ class Memory:
 class Board:
     name: str
     description: str
+    chip: str
+    """As esptool calls it."""
     arch: str
     """Of its native code, as mpy-cross calls it."""
     flash: int
@@ -48,6 +73,7 @@ class Board:
     """Its layout: a file in partitions/."""
     assumption: str
     """What an estimate for it rests on."""
+    port: Port
     speed: Speed
     memory: Memory
 
@@ -59,9 +85,36 @@ def names() -> list[str]:
 
 @functools.cache
 def load(name: str) -> Board:
-    """Return the board called ``name``. Raises: HostError naming those there are."""
-    if name not in names():
-        raise HostError(f"no board is called {name}; there are {', '.join(names())}")
-    doc = tomllib.loads(resource(f"boards/{name}.toml").read_text(encoding="utf-8"))
-    speed, memory = Speed(**doc.pop("speed")), Memory(**doc.pop("memory"))
-    return Board(name=name, speed=speed, memory=memory, **doc)
+    """Return the board called ``name``, or that of the file ``name`` if it ends in .toml.
+
+    Raises: HostError naming those there are, or what is wrong with the file.
+    """
+    doc = _read(name)
+    try:
+        port, speed, memory = Port(**doc.pop("port")), Speed(**doc.pop("speed")), Memory(**doc.pop("memory"))
+        board = Board(name=Path(name).stem, port=port, speed=speed, memory=memory, **doc)
+    except (KeyError, TypeError) as e:
+        raise HostError(f'{name}: not a board: {e}; start it with like = "esp32"') from None
+    if port.reset not in RESETS:
+        raise HostError(f"{name}: reset {port.reset!r}: use {', '.join(RESETS)}")
+    return board
+
+
+def _read(name: str) -> dict[str, Any]:
+    """The fields in the file, over those of the board that it is like."""
+    path = Path(name)
+    if path.suffix != ".toml":
+        if name not in names():
+            raise HostError(f"no board is called {name}; there are {', '.join(names())}")
+        path = resource(f"boards/{name}.toml")
+    try:
+        doc = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise HostError(f"{path}: not TOML: {e}") from None
+    like = doc.pop("like", None)
+    if like is None:
+        return doc
+    merged = _read(str(like))
+    for key, value in doc.items():
+        merged[key] = merged.get(key, {}) | value if isinstance(value, dict) else value
+    return merged

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from mulligan.core import layout
 from mulligan.core.otadata import PARTITION_SIZE as OTADATA_SIZE
 from mulligan.core.partitions import APP, DATA, FAT, OTADATA, Row, app_slots
-from mulligan_host.partitions import SECTOR, SUBTYPES, TYPES
+from mulligan_host.partitions import SECTOR, SUBTYPES, TYPES, subtype_name, type_name
 
 _ESP_IDF_TYPES = range(0x40)  # below the custom ones
+_WORDS = {layout.JOURNAL: "journal", layout.KEYS: "keys", layout.EVENTS: "events", layout.APP: "app", layout.CONFIG: "config"}
 _PLANES = {layout.MODEL: "model", layout.APP: "app", layout.CONFIG: "config"}
 VFS = "vfs"
 
@@ -34,6 +35,13 @@ class Change:
     def loses(self) -> bool:
         """Whether what the partition holds is not there any more."""
         return self.change in ("moved", "resized", "lost")
+
+
+def words(row: Row) -> tuple[str, str]:
+    """What type and subtype are called, by ESP-IDF or by us; else their numbers."""
+    if row.type == layout.TYPE:
+        return "mulligan", _WORDS.get(row.subtype, f"model {row.subtype - layout.MODEL}")
+    return type_name(row), subtype_name(row)
 
 
 def pair(rows: Sequence[Row], subtype: int) -> tuple[Row, Row] | None:

@@ -10,7 +10,7 @@ from mulligan_host import files
 from mulligan_host.partitions import DEFAULT, Place, parse_csv, verify
 from mulligan_host.resources import resource
 
-_MAGIC = b"\xaa\x50"
+MAGIC = b"\xaa\x50"
 _APP_MAGIC = 0xE9
 # A combined image leaves out what lies before the bootloader: nothing on S3, C3 and C6, a sector on ESP32 and S2, two on C5, P4.
 _LEFT_OUT = (0x0000, 0x1000, 0x2000)
@@ -40,11 +40,11 @@ def read(name: str, place: Place = DEFAULT) -> Source:
 
 def parse(data: bytes, name: str, place: Place = DEFAULT) -> Source:
     """As ``read``, for the bytes of a file called ``name``."""
-    if data[:2] == _MAGIC:
+    if data[:2] == MAGIC:
         return Source(name, "partition table", _decoded(data, name, place))
     for before in _LEFT_OUT:
         at = place.table - before
-        if data[at : at + 2] == _MAGIC:
+        if data[at : at + 2] == MAGIC:
             rows = _decoded(data[at:], name, place)
             dump = before == 0 and len(data) & (len(data) - 1) == 0 and len(data) >= max(r.offset + r.size for r in rows)
             return Source(name, "flash dump" if dump else "image", rows, len(data) if dump else None)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from host import firmwares
 from host.models import Command
 from mulligan.core import layout, partitions
 from mulligan.core.errors import FormatError
@@ -226,6 +227,20 @@ def test_a_model_and_its_slot(command: Command, tmp_path: Path) -> None:
     assert finding["reason"].endswith(" left")
     two = command(*arguments, "--model", model, "--model", resource("models/digits-1.0.0.tflite"), code=1)
     assert "the table has 1 slot pairs for models" in two
+
+
+def test_a_firmware_and_its_slots(command: Command, tmp_path: Path) -> None:
+    """The generic build fits the layout that is for it alone; given as a combined image or as an app."""
+    path = tmp_path / "fw.bin"
+    for content in (firmwares.combined(), firmwares.app()):
+        path.write_bytes(content)
+        said = json.loads(command("partitions", "check", "4mb", "--firmware", path, "--json"))
+        found = {f["what"]: f["reason"] for f in said["findings"]}
+        for slot in ("ota_0", "ota_1"):
+            assert found[f"firmware in {slot}"] == "1698016 bytes of 1769472, 71456 left"
+        assert "firmware in ota_0: 1698016 bytes of 1572864, 125152 too many" in command(
+            "partitions", "check", "4mb-ota", "--firmware", path, code=1
+        )
 
 
 def test_check_names_what_is_too_large_and_what_is_missing() -> None:

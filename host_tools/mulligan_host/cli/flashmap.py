@@ -1,14 +1,14 @@
 """A map of the flash, drawn on the terminal."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from string import ascii_letters, digits
 
 from rich.table import Table
 from rich.text import Text
 
 from mulligan.core.partitions import Row
-from mulligan_host.layouts import free
-from mulligan_host.partitions import DEFAULT, Place, subtype_name, type_name
+from mulligan_host.layouts import free, words
+from mulligan_host.partitions import DEFAULT, Place
 
 _ACROSS, _LINES = 64, 16
 _LETTERS = ascii_letters + digits + "*" * 32  # a table may have 94 rows
@@ -33,22 +33,20 @@ def draw(rows: Sequence[Row], flash_size: int, place: Place = DEFAULT) -> Text:
     return text
 
 
-def legend(rows: Sequence[Row], flash_size: int, place: Place = DEFAULT, notes: Mapping[str, str] | None = None) -> Table:
-    """What each letter stands for, what is free, and ``notes`` by label."""
-    table = Table("", "label", "type", "subtype", "offset", "end", "size", "", box=None, padding=(0, 2, 0, 0), highlight=False)
+def legend(rows: Sequence[Row], flash_size: int, place: Place = DEFAULT) -> Table:
+    """What each letter stands for, and what is free."""
+    table = Table("", "label", "type", "subtype", "offset", "end", "size", box=None, padding=(0, 2, 0, 0), highlight=False)
     for index, row in enumerate(rows):
         table.add_row(
             Text(_LETTERS[index], _COLOURS[index % len(_COLOURS)]),
             row.label,
-            type_name(row),
-            subtype_name(row),
+            *words(row),
             f"{row.offset:#x}",
             f"{row.offset + row.size:#x}",
             size_text(row.size),
-            (notes or {}).get(row.label, ""),
         )
     for offset, size in free(rows, place.end, flash_size):
-        table.add_row(_FREE, "free", "", "", f"{offset:#x}", f"{offset + size:#x}", size_text(size), "")
+        table.add_row(_FREE, "free", "", "", f"{offset:#x}", f"{offset + size:#x}", size_text(size))
     return table
 
 

@@ -10,11 +10,11 @@ from rich.console import Console
 
 from mulligan.core import partitions as table
 from mulligan.core.partitions import Row
-from mulligan_host import boards, files, layouts, tables
+from mulligan_host import boards, files, images, layouts, tables
 from mulligan_host.cli import flashmap
 from mulligan_host.errors import HostError
 from mulligan_host.models.fit import packed_size
-from mulligan_host.partitions import Place, read_csv, subtype_name, to_csv, type_name
+from mulligan_host.partitions import Place, read_csv, to_csv
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _UNITS = {"KB": 1 << 10, "MB": 1 << 20}
@@ -103,19 +103,27 @@ def show(source: str, flash_size: int | None, offset: int, as_csv: bool, as_json
 @partitions.command(help=f"Check what fits the layout in SOURCE: {_SOURCE}. Exit code 1 if something does not.")
 @click.argument("source")
 @click.option("--board", "board_name", help="The board it is for: its flash, and its layout's place.")
+@click.option("--firmware", type=_FILE, help="A combined MicroPython image, or an app image.")
 @click.option("--model", "models", multiple=True, type=_FILE, help="A slot image or a .tflite; repeat for more.")
 @_FLASH_SIZE
 @_OFFSET
 @_JSON
 def check(
-    source: str, board_name: str | None, models: tuple[Path, ...], flash_size: int | None, offset: int, as_json: bool
+    source: str,
+    board_name: str | None,
+    firmware: Path | None,
+    models: tuple[Path, ...],
+    flash_size: int | None,
+    offset: int,
+    as_json: bool,
 ) -> None:
     place = Place(offset)
     found = tables.read(source, place)
     board = boards.load(board_name) if board_name else None
     size = flash_size or (board.flash if board else None) or found.flash_size or _smallest_flash(found.rows)
     sizes = [(path.name, packed_size(files.read(path))) for path in models]
-    findings = layouts.check(found.rows, size, models=sizes)
+    app = len(images.app_of(files.read(firmware), firmware.name).data) if firmware else None
+    findings = layouts.check(found.rows, size, app, sizes)
     unused = sum(gap for _, gap in layouts.free(found.rows, place.end, size))
     if as_json:
         click.echo(
@@ -171,8 +179,8 @@ def change_text(change: layouts.Change) -> str:
 
 def as_dict(row: Row) -> dict[str, object]:
     """A row for JSON: numbers, and the words for type and subtype."""
-    words = {"type_name": type_name(row), "subtype_name": subtype_name(row)}
-    return {field: getattr(row, field) for field in row._fields} | words
+    kind, subtype = layouts.words(row)
+    return {field: getattr(row, field) for field in row._fields} | {"type_name": kind, "subtype_name": subtype}
 
 
 def _change(change: layouts.Change) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""``mulligan board``: boards that a release can be tried on."""
+"""``mulligan board virtual``: the virtual board."""
 
 import re
 import threading
@@ -18,12 +18,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 _NEW = "For a new FLASH: "
 
 
-@click.group()
-def board() -> None:
-    """Run a board."""
-
-
-@board.command()
+@click.command()
 @click.argument("flash", type=_FILE)
 @click.option("--key", "keys", multiple=True, type=_FILE, help=_NEW + "a public key that may sign its releases; repeat for more.")
 @click.option(
