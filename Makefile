@@ -86,8 +86,8 @@ bench: setup ## counts, ratios and bytes of the hot paths; ONLY="patches …" fo
 fuzz: setup ## generated input for each parser that reads from outside
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest -m fuzz
 
-powerloss: setup ## a power cut at each flash operation, and inside it
-	$(BIN)/pytest -m powerloss
+powerloss: setup ## a power cut at each flash operation and inside it, again in the recovery; SIGKILL at random
+	$(BIN)/pytest -n auto -m powerloss
 
 clean: ## remove what the targets made in this directory
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

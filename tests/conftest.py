@@ -40,12 +40,15 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many functions ran on each port: by the reports, which also come from the workers of a parallel run."""
+    """Say what was counted while the tests ran: by the reports, which also come from the workers of a parallel run."""
     counts: Counter[str] = Counter()
     for report in terminalreporter.getreports("passed"):
-        counts.update({label: count for label, count in report.user_properties if label.startswith("unix")})
+        counts.update({label: count for label, count in report.user_properties if isinstance(count, int)})
     for label, count in sorted(counts.items()):
-        terminalreporter.write_line(f"on MicroPython {label}: {count} test functions passed")
+        if label.startswith("unix"):
+            terminalreporter.write_line(f"on MicroPython {label}: {count} test functions passed")
+        else:
+            terminalreporter.write_line(f"{label}: {count}")
 
 
 class UpyFile(pytest.File):

@@ -24,7 +24,7 @@ class Device:
         self._system = system.System()
         self._clock = system.Clock()
         with Borrowed("port.partitions") as partitions:
-            self._journal = Journal(partitions.find_one(layout.JOURNAL, "journal"))
+            self._journal = Journal(partitions.find_one(layout.JOURNAL, "journal"), report)
             slots = Slots(partitions.model_pairs())
         self.serving = Serving(self._system.work)
         self._ports = (self._journal, slots, self.serving, self._system, self._clock, report)

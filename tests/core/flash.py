@@ -10,6 +10,8 @@ class Cut(Exception):
 class Region:
     """Part of ``flash``, which counts its operations."""
 
+    encrypted = False
+
     def __init__(self, flash, sectors):
         self.flash = flash
         self.size = sectors * SECTOR

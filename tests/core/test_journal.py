@@ -107,9 +107,180 @@ def test_attempts_are_counted_without_an_erase():
         Journal(flash).mark_fault()
         assert (journal.starts(), journal.faults()) == (n, n)
     assert flash.erases == erases
-    for _ in range(40):
+
+
+def begun(journal, counter):
+    """A trial in force."""
+    if not journal.state.entries:
+        journal.state.entries.append(Entry("model", "digits", 0))
+    journal.state.entries[0].begin(image(counter), counter, rules())
+    journal.commit()
+
+
+def test_counts_that_outgrow_the_marks_go_into_a_record():
+    flash = Flash(2)
+    journal = Journal(flash)
+    begun(journal, 1)
+    for n in range(1, 41):
         journal.mark_start()
-    assert journal.starts() == 32
+        if n <= 20:
+            journal.mark_fault()
+        assert (journal.starts(), journal.faults()) == (Journal(flash).starts(), Journal(flash).faults()) == (n, min(n, 20))
+
+
+def test_a_commit_beside_a_trial_keeps_its_counts():
+    flash = Flash(2)
+    journal = Journal(flash)
+    begun(journal, 1)
+    journal.mark_start()
+    journal.mark_fault()
+    journal.state.sequence = 9
+    journal.commit()
+    assert (Journal(flash).starts(), Journal(flash).faults()) == (1, 1)
+    begun(journal, 2)
+    assert (Journal(flash).starts(), Journal(flash).faults()) == (0, 0)
+
+
+def test_a_torn_mark_is_made_or_not_and_no_other_is():
+    for filled in (0xFF, 0x00, 0x5A):
+        flash = Flash(2)
+        journal = Journal(flash)
+        begun(journal, 1)
+        journal.mark_start()
+        flash.data[MARKS + 1] &= filled  # the second start, torn
+        assert (Journal(flash).starts(), Journal(flash).faults()) == (1 + (filled != 0xFF), 0)
+
+
+class Encrypted(Flash):
+    """What is not programmed does not read as FF, and a place takes one program between two erases, 16 bytes and more."""
+
+    encrypted = True
+
+    def __init__(self, sectors):
+        super().__init__(sectors)
+        self.written = set()
+        self.erases = sectors
+        self.scramble(0, self.size)
+
+    def scramble(self, at, size):
+        for i in range(at, at + size):
+            self.data[i] = (i * 37 + self.erases * 11) & 0xFF
+
+    def program(self, at, buf):
+        assert at % 16 == 0 and len(buf) % 16 == 0 and not self.written & set(range(at, at + len(buf)))
+        self.written |= set(range(at, at + len(buf)))
+        self.data[at : at + len(buf)] = buf
+
+    def erase(self, at):
+        self.erases += 1
+        self.written -= set(range(at, at + 4096))
+        self.scramble(at, 4096)
+
+
+def test_an_encrypted_partition_gets_a_record_for_each_count():
+    flash = Encrypted(4)
+    journal = Journal(flash)
+    for counter in range(1, 9):
+        begun(journal, counter)
+        for n in range(1, 4):
+            Journal(flash).mark_start()
+            Journal(flash).mark_fault()
+            journal = Journal(flash)
+            assert (journal.starts(), journal.faults()) == (n, n)
+        journal.state.entries[0].confirm()
+        journal.commit()
+        assert Journal(flash).state.entries[0].image == image(counter)
+
+
+class Worn(Flash):
+    """``dead``: {sector: what happens to it}, "refuses" or "lies"."""
+
+    def __init__(self, sectors, **dead):
+        super().__init__(sectors)
+        self.dead = {int(name[1:]): how for name, how in dead.items()}
+
+    def program(self, at, buf):
+        if not self.fails(at):
+            super().program(at, buf)
+
+    def erase(self, at):
+        if not self.fails(at):
+            super().erase(at)
+
+    def fails(self, at):
+        how = self.dead.get(at // 4096)
+        if how == "refuses":
+            raise FlashError("EIO")
+        return how == "lies"
+
+
+def test_a_dead_sector_is_passed_over_and_reported():
+    for how in ("refuses", "lies"):
+        for dead in range(4):
+            flash = Worn(4)
+            sectors = set()
+            step(Journal(flash), 1)
+            flash.dead[dead] = how
+            for counter in range(2, 12):
+                journal = Journal(flash, lambda event, sector, seen=sectors: seen.add((event, sector)))
+                step(journal, counter)
+                state = Journal(flash).state
+                assert state.sequence == counter and state.entries[0].image == image(counter), (how, dead)
+            assert sectors == {("worn", dead)}, (how, dead, sectors)
+
+
+def test_two_live_sectors_are_enough_and_one_keeps_the_record_in_force():
+    flash = Worn(4)
+    step(Journal(flash), 1)
+    flash.dead = {1: "refuses", 3: "lies"}
+    for counter in range(2, 9):
+        step(Journal(flash), counter)
+        assert Journal(flash).state.entries[0].image == image(counter)
+    flash.dead = dict.fromkeys(range(4), "refuses")
+    journal = Journal(flash)
+    before = bytes(flash.data)
+    journal.state.sequence = 99
+    raises(FlashError, journal.commit)
+    raises(FlashError, journal.commit)
+    assert bytes(flash.data) == before and journal.state.sequence == 8
+    flash.dead = {}
+    step(journal, 10)  # a fault that goes away is forgotten
+    assert Journal(flash).state.entries[0].image == image(10)
+
+
+def test_a_mark_that_does_not_take_becomes_a_record():
+    for how in ("refuses", "lies"):
+        flash = Worn(4)
+        journal = Journal(flash)
+        begun(journal, 1)
+        journal.mark_start()
+        flash.dead[0] = how
+        for n in range(2, 5):
+            journal = Journal(flash)
+            journal.mark_start()
+            journal.mark_fault()
+            assert (Journal(flash).starts(), Journal(flash).faults()) == (n, n - 1), how
+        flash.dead = dict.fromkeys(range(4), how)
+        raises(FlashError, Journal(flash).mark_start)
+
+
+def test_a_sector_that_can_not_be_read_holds_no_record():
+    class Unreadable(Flash):
+        dead = None
+
+        def readinto(self, at, buf):
+            if at // 4096 == self.dead:
+                raise FlashError("EIO")
+            super().readinto(at, buf)
+
+    flash = Unreadable(2)
+    for counter in range(1, 4):
+        step(Journal(flash), counter)
+    number = Journal(flash).state.sequence
+    flash.dead = 0
+    assert Journal(flash).state.sequence in (number, number - 1)
+    flash.dead = 1
+    assert Journal(flash).state.sequence in (number, number - 1)
 
 
 def test_marks_belong_to_one_record():

@@ -176,7 +176,7 @@ def _called(operation: str, at: int, size: int, address: dict[str, int]) -> str:
     assert address["journal"] <= at < address["model_0"], hex(at)
     if operation == "erase":
         return "erase a sector, journal"
-    return f"program {'the marks' if size == 8 else 'a record'}, journal"
+    return f"program {'a mark' if size == 1 else 'a record'}, journal"
 
 
 def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +259,7 @@ def test_what_a_document_names_is_there(document: str) -> None:
     """Each test, file and link."""
     path = next(p for p in (ROOT / document, ROOT / "docs" / document, ROOT / "docs" / "adr" / document) if p.is_file())
     text = path.read_text(encoding="utf-8")
-    for file, name in re.findall(r"`(?:tests/)?((?:core|host|tflite)/test_\w+\.py)::(test_\w+)`", text):
+    for file, name in re.findall(r"`(?:tests/)?((?:core|host|tflite|powerloss)/test_\w+\.py)::(test_\w+)`", text):
         tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
         names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
         assert name in names, f"{document}: there is no {file}::{name}"

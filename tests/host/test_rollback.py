@@ -9,7 +9,7 @@ import pytest
 from host.conftest import MakeRig
 from host.rig import HEALTH, Rig, image, with_arena, with_wrong_outputs
 from mulligan.core import manifest
-from mulligan.core.state import MARKS, RECORD
+from mulligan.core.state import MARKS, RECORD, STARTS
 from mulligan_host.release import Health
 from mulligan_host.server import Fault
 
@@ -285,14 +285,14 @@ def test_power_cuts_without_end_during_the_trial(make_rig: MakeRig) -> None:
     rig.board.wait_off()
     assert rig.entry().trial
     rig.on_event = None
-    # As fifteen more starts leave them, each cut short: the newest record's starts, bit by bit.
+    # As fifteen more starts leave them, each cut short: the newest record's starts.
     journal = rig.journal()
     newest = max(
         (at for at in range(0, len(journal), RECORD) if journal[at : at + 2] == b"MJ"),
         key=lambda at: int.from_bytes(journal[at + 4 : at + 8], "little"),
     )
     marks = rig.address("journal") + newest + MARKS
-    rig.board.flash.poke(marks, (0xFFFFFFFF << 16 & 0xFFFFFFFF).to_bytes(4, "little"))
+    rig.board.flash.poke(marks, bytes(STARTS))
     assert rig.on() == "1.0.0"
     assert reason(rig).startswith("0 failed starts")
     assert (rig.entry().trial, rig.entry().frozen) == (None, [])

@@ -15,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from common import rules
 from core import golden
+from core.flash import Flash
 from host.documents import ROOT, tables
 from mulligan import config
 from mulligan.core import base64url, errors, inflate, jws, manifest, order, p256_comb, patch, root, slot, state
@@ -37,7 +39,7 @@ LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
     "Journal: image": ([(state._IMAGE, 0)], []),
     "Journal: trial": ([(state._TRIAL, 0)], []),
     "Journal: frozen version": ([(state._DIGEST, 0)], []),
-    "Journal: marks": ([("<II", state.MARKS)], []),
+    "Journal: marks": ([("<16s8s", state.MARKS)], []),
     "Slot image: header": ([(slot._FORMAT, 0)], [(slot._AT_CHECKSUM, 4, "u32")]),
     "Patch: header": ([(patch._HEADER, 0)], []),
     "Patch: chunk table entry": ([(patch.TABLE_ENTRY, 0)], []),
@@ -93,7 +95,7 @@ def test_what_the_layouts_add_up_to() -> None:
     assert (
         [rule[0] for rule in manifest.RULES] == [row["field"] for row in SPEC["Journal: trial"][2:]] == list(state.Rules._fields)
     )
-    assert state.MARKS + 8 <= state.RECORD
+    assert state.MARKS + state.STARTS + state.FAULTS <= state.RECORD
     assert "plane: " + ", ".join(f"{i} {plane}" for i, plane in enumerate(state.PLANES)) in _fields("Journal: entry head")
     assert patch.max_chunk(12) == 4096 * 9 // 8
     assert patch.max_chunk(patch.MAX_CHUNK_BITS) <= inflate.MAX_OUTPUT
@@ -114,32 +116,26 @@ def test_checksums_cover_what_the_text_says() -> None:
 
 
 def test_the_marks() -> None:
-    """Starts and faults clear the bits of their own words from bit 0 up, until 32."""
-
-    class Flash:
-        size = 8192
-        data = bytearray(b"\xff" * 8192)
-
-        def readinto(self, at: int, buf: bytearray) -> None:
-            buf[:] = self.data[at : at + len(buf)]
-
-        def program(self, at: int, buf: bytes) -> None:
-            self.data[at : at + len(buf)] = buf
-
-        def erase(self, at: int) -> None:
-            self.data[at : at + 4096] = b"\xff" * 4096
-
-    flash = Flash()
+    """Starts and faults program the bytes of their own fields, from the first up; then a record with the counts follows."""
+    flash = Flash(2)
     journal = Journal(flash)
+    journal.state.entries.append(state.Entry("model", "digits", 0))
+    journal.state.entries[0].begin(state.Image(1, 1, "1.0.0", bytes(32), {}, 0), 1, rules())
     journal.commit()
-    for count in range(1, 40):
+    for count in range(1, state.STARTS + 1):
         journal.mark_start()
         if count <= 3:
             journal.mark_fault()
-        words = struct.unpack_from("<II", flash.data, state.MARKS)
-        assert words == (0xFFFFFFFF << min(count, 32) & 0xFFFFFFFF, 0xFFFFFFFF << min(count, 3) & 0xFFFFFFFF)
-        assert (journal.starts(), journal.faults()) == (min(count, 32), min(count, 3))
-    assert flash.data[state.MARKS + 8 : state.RECORD] == b"\xff" * (state.RECORD - state.MARKS - 8)
+        marks = flash.data[state.MARKS : state.MARKS + state.STARTS + state.FAULTS]
+        assert [byte == 0 for byte in marks] == [i < count for i in range(16)] + [i < min(count, 3) for i in range(8)]
+        assert set(marks) <= {0, 0xFF}
+        assert (journal.starts(), journal.faults()) == (count, min(count, 3))
+    assert flash.data[state.MARKS + 24 : state.RECORD] == b""
+    assert flash.data[state.RECORD :] == b"\xff" * (len(flash.data) - state.RECORD)
+    journal.mark_start()
+    assert (journal.starts(), journal.faults()) == (17, 3)
+    number, held = state.decode(flash.data[state.RECORD :][: len(state.encode(journal.state, 2))])
+    assert (number, held.starts, held.faults) == (2, 17, 3)
 
 
 def test_partition_layout() -> None:

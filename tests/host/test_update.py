@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -285,24 +287,28 @@ def test_a_power_cut_at_every_flash_operation(make_rig: MakeRig, tmp_path: Path,
 
 
 @pytest.mark.powerloss
-def test_a_second_power_cut_during_the_recovery(make_rig: MakeRig, tmp_path: Path, every: bool) -> None:
-    rig, template, _, clean = prepared(make_rig, tmp_path)
+def test_killed_at_random_moments(
+    make_rig: MakeRig, tmp_path: Path, every: bool, record_property: Callable[[str, int], None]
+) -> None:
+    """SIGKILL at any moment of an update, again and again until it is done: old or new serves, new is confirmed in the end."""
+    rig, template, _, _ = prepared(make_rig, tmp_path)
     chance = random.Random(1)
-    for _ in range(60 if every else 3):
+    kills = 0
+    while kills < (200 if every else 4):
         rig.load(template)
-        first, second, keep = chance.randint(1, clean), chance.randint(1, clean), chance.choice((0.0, 0.5, 1.0))
-        rig.board.cut_power(first, keep)
-        rig.board.power_on()
-        rig.board.wait_off()
-        rig.board.cut_power(second, keep)
-        assert rig.on() in ("1.0.0", "1.1.0"), (first, second, keep)
-        if rig.entry().trial or rig.version() == "1.0.0":
-            rig.board.wait(r"^board: power cut|^mulligan: confirmed")
-        if rig.board.flash.cut_pending:
-            continue  # what was left to do took fewer operations
-        rig.board.wait_off()
-        assert rig.on() in ("1.0.0", "1.1.0"), (first, second, keep)
+        while True:
+            since = time.monotonic()
+            assert rig.on() in ("1.0.0", "1.1.0")
+            boot = time.monotonic() - since
+            if rig.version() == "1.1.0" and not rig.entry().trial:
+                break
+            rig.board.power_off()
+            rig.board.power_on()
+            time.sleep(chance.uniform(0, 4 * boot))
+            rig.board.power_off()
+            kills += 2
         ends_on_new(rig)
+    record_property("SIGKILLs on the virtual board", kills)
 
 
 def prepared(make_rig: MakeRig, tmp_path: Path) -> tuple[Rig, Path, manifest.Patch, int]:

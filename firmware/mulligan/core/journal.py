@@ -2,62 +2,61 @@
 
 A record is written whole into blank flash and only then counts, by its checksum: a cut inside the write leaves the record before
 it in force. A full sector is followed by the next in turn, which is erased first; it holds the oldest records, never the one in
-force. Attempts are counted by clearing bits of two mark words beside the record, so that counting never erases.
+force. A sector that doesn't take a record is passed over. Attempts are counted by bytes of marks beside the record, so that
+counting never erases; where the partition is encrypted, which lets nothing be programmed twice, by a record each.
 """
 
-import struct
-
 from .errors import FlashError, FormatError
-from .state import MARKS, RECORD, State, decode, encode, length
+from .state import FAULTS, MARKS, RECORD, STARTS, State, decode, encode, length
 
 SECTOR = 4096
 _PIECE = 128  # of a record, read back at a time
-_MANY = 24  # faults in a record that has room for 32
+_MANY = 24  # faults without a trial, before a new record takes them to 0
+_ALIGN = 16  # bytes: what an encrypted partition is written in
 MAX_STARTS = 16  # starts of one trial for whatever reason, power cuts included: the trial ends then
 
 
 class Journal:
-    """The journal in ``region`` (size, readinto(offset, buf), program(offset, buf), erase(offset)).
+    """The journal in ``region`` (size, encrypted, readinto(offset, buf), program(offset, buf), erase(offset)).
 
-    ``state`` is a private copy to change and hand to commit().
+    ``state`` is a private copy to change and hand to commit(). ``report("worn", sector=…)`` is told of a sector that failed.
     """
 
-    def __init__(self, region):
+    def __init__(self, region, report=None):
         self._region = region
+        self._report = report
         self._check = bytearray(_PIECE)
-        self._marks = bytearray(8)
+        self._bad = []  # sectors that failed since the boot
         self.state = State()
         if region.size < 2 * SECTOR:
             raise FormatError("journal: needs two sectors or more")
         self._find()
 
     def commit(self):
-        """Make ``state`` the truth. Raises: FlashError where the flash does not hold what was written; the old one stands."""
-        at = self._free()
-        record = memoryview(encode(self.state, self._number + 1))
-        self._region.program(at, record)  # cut: a torn record, the one before it in force
-        for offset in range(0, len(record), _PIECE):
-            written = record[offset : offset + _PIECE]
-            self._region.readinto(at + offset, self._check)
-            if self._check[: len(written)] != written:
-                self._find()
-                raise FlashError("journal: the record at {} does not read back".format(hex(at)))
-        self._at = at
-        self._number += 1
+        """Make ``state`` the truth. Raises: FlashError where no sector takes it; the old one stands."""
+        tried = _tried(self.state)
+        if tried and tried == self._tried:
+            self._append(self.starts(), self.faults())
+        else:
+            self._append(0, 0)
 
     def starts(self):
         """How often the trial of the record in force was started."""
-        return self._marked(0)
+        return self._starts + self._marked(MARKS, STARTS)
 
     def faults(self):
         """How many of these starts ended by the version's own fault."""
-        return self._marked(4)
+        return self._faults + self._marked(MARKS + STARTS, FAULTS)
 
     def mark_start(self):
-        self._mark(0)
+        """Count a start. Raises: FlashError where it can't be counted."""
+        if not self._mark(MARKS, STARTS):
+            self._append(self.starts() + 1, self.faults())
 
     def mark_fault(self):
-        self._mark(4)
+        """Count a fault. Raises: FlashError where it can't be counted."""
+        if not self._mark(MARKS + STARTS, FAULTS):
+            self._append(self.starts(), self.faults() + 1)
 
     def forgive(self):
         """Without a trial: what is confirmed runs well, so the faults so far no longer count as failures in a row."""
@@ -69,46 +68,104 @@ class Journal:
     def _find(self):
         self._number, self._at, self.state = 0, None, State()
         for at in range(0, self._region.size, RECORD):
-            self._region.readinto(at, self._check)
             try:
+                self._region.readinto(at, self._check)
                 record = bytearray(length(self._check))
                 self._region.readinto(at, record)
                 number, state = decode(record)
-            except FormatError:
+            except (FormatError, FlashError):
                 continue
             if number > self._number:
                 self._number, self._at, self.state = number, at, state
+        self._settle()
 
-    def _free(self):
-        """The offset of a blank record after the one in force; erases a sector only where none is left in its own."""
-        at = self._at if self._at is not None else -RECORD
-        while True:
-            at = (at + RECORD) % self._region.size
-            if at % SECTOR == 0:
-                self._region.erase(at)  # cut: the oldest sector is half erased, its records too old to count
-                return at
-            if self._blank(at):
-                return at
+    def _settle(self):
+        """What the record in force says of its trial, beside which ``state`` may change."""
+        self._starts, self._faults, self._tried = self.state.starts, self.state.faults, _tried(self.state)
+
+    def _append(self, starts, faults):
+        self.state.starts, self.state.faults = starts, faults
+        number = self._number
+        at = -RECORD if self._at is None else self._at
+        step = SECTOR if self._region.encrypted else RECORD  # there, what was never programmed does not read as blank
+        for _ in range(self._region.size // step):
+            at = (at // step * step + step) % self._region.size
+            if at % SECTOR == 0 and self._at is not None and at == self._at // SECTOR * SECTOR:
+                break  # round once: what is left is the sector of the record in force
+            if at // SECTOR in self._bad:
+                continue
+            number += 1  # a number is used once, whatever became of the write
+            try:
+                if not self._blank(at):
+                    continue
+                if self._write(at, encode(self.state, number)):
+                    self._at, self._number = at, number
+                    self._settle()
+                    return
+            except FlashError:
+                pass
+            self._worn(at)
+        self._find()
+        self._number = number
+        self._bad = []  # the next commit tries them all again
+        raise FlashError("journal: no sector takes a record")
 
     def _blank(self, at):
-        for offset in range(0, RECORD, _PIECE):
-            self._region.readinto(at + offset, self._check)
+        """Whether a record can go to ``at``. The first place of a sector is made blank, with the whole sector."""
+        end = at + RECORD
+        if at % SECTOR == 0:
+            self._region.erase(at)  # cut: the oldest sector is half erased, its records too old to count
+            if self._region.encrypted:
+                return True
+            end = at + SECTOR
+        for offset in range(at, end, _PIECE):
+            self._region.readinto(offset, self._check)
             if any(byte != 0xFF for byte in self._check):
+                if at % SECTOR == 0:
+                    self._worn(at)  # erased, and yet not blank
                 return False
         return True
 
-    def _marked(self, word):
-        if self._at is None:
-            return 0
-        self._region.readinto(self._at + MARKS, self._marks)
-        marks = struct.unpack_from("<I", self._marks, word)[0]
-        return sum(1 for i in range(32) if not marks >> i & 1)
+    def _write(self, at, record):
+        """Whether the record reads back."""
+        record = memoryview(record + b"\xff" * (-len(record) % _ALIGN))
+        self._region.program(at, record)  # cut: a torn record, the one before it in force
+        for offset in range(0, len(record), _PIECE):
+            written = record[offset : offset + _PIECE]
+            self._region.readinto(at + offset, self._check)
+            if self._check[: len(written)] != written:
+                return False
+        return True
 
-    def _mark(self, word):
-        self._region.readinto(self._at + MARKS, self._marks)
-        marks = struct.unpack_from("<I", self._marks, word)[0]
-        bit = 0
-        while bit < 31 and not marks >> bit & 1:
-            bit += 1
-        struct.pack_into("<I", self._marks, word, marks & ~(1 << bit) & 0xFFFFFFFF)
-        self._region.program(self._at + MARKS, self._marks)
+    def _worn(self, at):
+        """The sector is left alone until the next boot."""
+        if at // SECTOR not in self._bad:
+            self._bad.append(at // SECTOR)
+            if self._report:
+                self._report("worn", sector=at // SECTOR)
+
+    def _marked(self, at, most):
+        if self._at is None or self._region.encrypted:
+            return 0
+        marks = bytearray(most)
+        self._region.readinto(self._at + at, marks)
+        return most - sum([1 for byte in marks if byte == 0xFF])
+
+    def _mark(self, at, most):
+        """Whether one more mark is there. A mark is a byte, programmed alone: torn, it is made or not, and no other is."""
+        made = self._marked(at, most)
+        if self._at is None or self._region.encrypted or made == most:
+            return False
+        try:
+            self._region.program(self._at + at + made, b"\0")  # cut: counted or not
+            if self._marked(at, most) > made:
+                return True
+        except FlashError:
+            pass
+        self._worn(self._at)
+        return False
+
+
+def _tried(state):
+    """What is on trial: by its digests, as the marks are counted for it."""
+    return [entry.trial.image.sha256 for entry in state.entries if entry.trial]

@@ -13,11 +13,13 @@ VERSION = 4
 RECORD = 2048  # bytes from one record to the next
 MAX_ENTRIES = 7
 MAX_FROZEN = 4
-MARKS = 2036  # offset of the two mark words, starts and faults, which the checksum does not cover
+MARKS = 2024  # offset of the marks, a byte each, which the checksum does not cover: STARTS for starts, then FAULTS for faults
+STARTS = 16
+FAULTS = 8
 # magic, version, entries, bytes of the record, confirmed app slot, flags, polls to rest; record number, release sequence, time,
-# order sequence; key slot, length and sha256 of its content
-_HEADER = "<2sBBHBBHIIIIHH32s"
-HEAD = 62
+# order sequence; key slot, length and sha256 of its content; starts and faults counted before this record
+_HEADER = "<2sBBHBBHIIIIHH32sBB"
+HEAD = 64
 _ENTRY = "<BBBBB16sII"  # plane, pair, slot, parts, frozen versions, name, floor, hard floor
 _IMAGE = "<IIH24s32s"  # length, counter, mpy, version, sha256; then the lowest version required of each plane
 _TRIAL = "<IIHIIHIIIIIHHHHHHB"  # release sequence, hard floor, then the Rules in their order
@@ -115,6 +117,7 @@ class State:
     seen (seconds since 1970); and ``keys``, which root is trusted: a Sealed, or None.
 
     rest: polls to let pass, as the last trial ended without a verdict; linked: whether the set on trial came over the network.
+    ``starts`` and ``faults`` are the journal's to count: marks come on top of them.
     """
 
     def __init__(self):
@@ -124,6 +127,8 @@ class State:
         self.rest = 0
         self.linked = False
         self.keys = None
+        self.starts = 0
+        self.faults = 0
         self.entries = []
 
     def entry(self, plane, name):
@@ -168,7 +173,8 @@ def encode(state, number):
     record = bytearray(size)
     struct.pack_into(
         _HEADER, record, 0, MAGIC, VERSION, len(state.entries), size, _slot(app.slot) if app else _NONE,
-        _LINKED if state.linked else 0, state.rest, number, state.sequence, state.time, state.order, *keys
+        _LINKED if state.linked else 0, state.rest, number, state.sequence, state.time, state.order,
+        *tuple(keys) + (state.starts, state.faults)
     )  # fmt: skip
     record[HEAD : size - 4] = body
     struct.pack_into("<I", record, size - 4, crc32(memoryview(record)[: size - 4]))
@@ -181,12 +187,15 @@ def decode(record):
     if len(record) != end + 4 or struct.unpack_from("<I", record, end)[0] != crc32(memoryview(record)[:end]):
         raise FormatError("journal: torn record")
     state = State()
-    _, _, count, _, _, flags, rest, number, sequence, time, order, slot, size, digest = struct.unpack_from(_HEADER, record, 0)
+    fields = struct.unpack_from(_HEADER, record, 0)
+    _, _, count, _, _, flags, rest, number, sequence, time, order, slot, size, digest, starts, faults = fields
     state.rest = rest
     state.sequence = sequence
     state.time = time
     state.order = order
     state.linked = bool(flags & _LINKED)
+    state.starts = starts
+    state.faults = faults
     if slot != _NO_KEYS:
         state.keys = Sealed(slot, size, digest)
     reader = _Reader(record, end)

@@ -6,14 +6,14 @@ SECTOR = 4096
 
 
 class Region:
-    """A partition: ``size`` and ``label``; offsets and lengths in bytes.
+    """A partition: ``size``, ``label`` and ``encrypted``; offsets and lengths in bytes.
 
     Each method raises FlashError where the flash refuses, and for a range outside of the partition.
     """
 
     def __init__(self, partition):
         self._partition = partition
-        _, _, _, self.size, self.label, _ = partition.info()
+        _, _, _, self.size, self.label, self.encrypted = partition.info()
 
     def readinto(self, offset, buf):
         """Fill ``buf`` from ``offset`` on."""

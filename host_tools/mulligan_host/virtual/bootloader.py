@@ -9,7 +9,7 @@ from mulligan.core import otadata, partitions
 from mulligan.core.errors import FormatError
 from mulligan_host.virtual import firmware
 from mulligan_host.virtual.firmware import Firmware
-from mulligan_host.virtual.flash import NorFlash
+from mulligan_host.virtual.flash import Nor
 
 Entries = tuple[otadata.Entry, otadata.Entry]
 
@@ -23,7 +23,7 @@ class Boot:
     firmware: Firmware
 
 
-def boot(flash: NorFlash) -> Boot | None:
+def boot(flash: Nor) -> Boot | None:
     """Choose and load an app; None if none loads, where the chip would reset and try again for ever.
 
     Raises: FormatError if there is no valid partition table; PowerCut.
@@ -61,7 +61,7 @@ def boot(flash: NorFlash) -> Boot | None:
     return Boot(rows, app, loaded[slot])
 
 
-def read_table(flash: NorFlash) -> list[partitions.Row]:
+def read_table(flash: Nor) -> list[partitions.Row]:
     """Return the rows of the partition table. Raises: FormatError."""
     rows: list[partitions.Row] = partitions.decode(flash.read(partitions.TABLE_OFFSET, partitions.TABLE_SIZE))
     return rows
@@ -72,7 +72,7 @@ def first(rows: list[partitions.Row], kind: int, subtype: int) -> partitions.Row
     return next((row for row in rows if (row.type, row.subtype) == (kind, subtype)), None)
 
 
-def load(flash: NorFlash, app: partitions.Row) -> Firmware | None:
+def load(flash: Nor, app: partitions.Row) -> Firmware | None:
     """Return the firmware in the partition ``app``; None if it is not a valid image.
 
     Not counted as a read: how much of the slot is image is known only once it is parsed.
@@ -83,13 +83,13 @@ def load(flash: NorFlash, app: partitions.Row) -> Firmware | None:
         return None
 
 
-def read_otadata(flash: NorFlash, data: partitions.Row) -> Entries:
+def read_otadata(flash: Nor, data: partitions.Row) -> Entries:
     """Return the two entries in the partition ``data``."""
     first, second = (otadata.decode(flash.read(data.offset + i * otadata.SECTOR, otadata.ENTRY_SIZE)) for i in (0, 1))
     return first, second
 
 
-def write_entry(flash: NorFlash, data: partitions.Row, index: int, entry: otadata.Entry) -> None:
+def write_entry(flash: Nor, data: partitions.Row, index: int, entry: otadata.Entry) -> None:
     """Rewrite one entry, as ESP-IDF does. Raises: PowerCut."""
     address = data.offset + index * otadata.SECTOR
     flash.erase(address)

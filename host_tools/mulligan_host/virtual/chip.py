@@ -10,7 +10,7 @@ from mulligan.core.errors import FlashError, FormatError
 from mulligan_host import boards
 from mulligan_host.virtual import bootloader, clock, protocol
 from mulligan_host.virtual.bootloader import Boot
-from mulligan_host.virtual.flash import SECTOR, NorFlash
+from mulligan_host.virtual.flash import SECTOR, Nor
 from mulligan_host.virtual.protocol import Cause, Op
 
 Answer = tuple[int, bytes]
@@ -28,7 +28,7 @@ class Reset(Exception):
 class Chip:
     """One chip on one flash. ``violation`` is called with each NOR rule that the program breaks."""
 
-    def __init__(self, flash: NorFlash, mac: bytes, violation: Callable[[str], None]) -> None:
+    def __init__(self, flash: Nor, mac: bytes, violation: Callable[[str], None]) -> None:
         self.flash = flash
         self.clock = clock.VirtualClock()
         self._speed = boards.load("esp32").speed

@@ -1,4 +1,4 @@
-"""NOR flash in a file, with NOR's rules: erasing sets a 4 KiB sector to FF, programming only clears bits."""
+"""NOR flash, in memory or in a file: erasing sets a 4 KiB sector to FF, programming only clears bits."""
 
 import fcntl
 import mmap
@@ -30,45 +30,21 @@ class Counters:
     """Sector number to its erases."""
 
 
-class NorFlash:
-    """The flash in the file at ``path``, held by one process at a time. What is written is in the file at once.
+class Nor:
+    """NOR flash in ``content``, with its rules, its counters and a supply that can fail."""
 
-    Raises: FlashError if the file is missing, in use, or not exactly ``size`` bytes.
-    """
-
-    def __init__(self, path: Path, size: int = SIZE_4MB) -> None:
-        self.path = path
-        self.size = size
+    def __init__(self, content: bytearray | mmap.mmap) -> None:
+        self.size = len(content)
         self.counters = Counters()
+        self._map = content
         self._cut: tuple[int, float] | None = None
-        try:
-            self._file = path.open("r+b")
-        except OSError as e:
-            raise FlashError(f"{path}: {e.strerror}; create a flash file first") from e
-        try:
-            actual = os.fstat(self._file.fileno()).st_size
-            if actual != size:
-                raise FlashError(f"{path} has {actual} bytes, this board's flash {size}: give a flash file of that size")
-            try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as e:
-                raise FlashError(f"{path} is in use by another board: stop that one first") from e
-            self._map = mmap.mmap(self._file.fileno(), size)
-        except BaseException:
-            self._file.close()
-            raise
-
-    def close(self) -> None:
-        """Let go of the file."""
-        self._map.close()
-        self._file.close()
 
     def read(self, address: int, size: int) -> bytes:
         """Return ``size`` bytes. Raises: FlashError outside the flash."""
         self._bounds(address, size)
         self.counters.reads += 1
         self.counters.bytes_read += size
-        return self._map[address : address + size]
+        return bytes(self._map[address : address + size])
 
     def program(self, address: int, data: bytes) -> None:
         """Clear the bits that are clear in ``data``, as one operation.
@@ -108,7 +84,7 @@ class NorFlash:
     def peek(self, address: int, size: int) -> bytes:
         """Return ``size`` bytes without counting it as a read: for looking in from outside."""
         self._bounds(address, size)
-        return self._map[address : address + size]
+        return bytes(self._map[address : address + size])
 
     def poke(self, address: int, data: bytes) -> None:
         """Put ``data`` there, against all rules and uncounted: for planting damage and initial contents."""
@@ -141,6 +117,38 @@ class NorFlash:
     def _bounds(self, address: int, size: int) -> None:
         if address < 0 or size < 0 or address + size > self.size:
             raise FlashError(f"{size:#x} bytes at {address:#x} are outside a flash of {self.size:#x}")
+
+
+class NorFlash(Nor):
+    """The flash in the file at ``path``, held by one process at a time. What is written is in the file at once.
+
+    Raises: FlashError if the file is missing, in use, or not exactly ``size`` bytes.
+    """
+
+    def __init__(self, path: Path, size: int = SIZE_4MB) -> None:
+        self.path = path
+        try:
+            self._file = path.open("r+b")
+        except OSError as e:
+            raise FlashError(f"{path}: {e.strerror}; create a flash file first") from e
+        try:
+            actual = os.fstat(self._file.fileno()).st_size
+            if actual != size:
+                raise FlashError(f"{path} has {actual} bytes, this board's flash {size}: give a flash file of that size")
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as e:
+                raise FlashError(f"{path} is in use by another board: stop that one first") from e
+            self._file_map = mmap.mmap(self._file.fileno(), size)
+        except BaseException:
+            self._file.close()
+            raise
+        super().__init__(self._file_map)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file_map.close()
+        self._file.close()
 
 
 def create(path: Path, content: bytes) -> None:
