@@ -1,0 +1,53 @@
+"""Many releases one after the other in one boot, in the heap of a stock ESP32: none leaves behind what stops the next."""
+
+from host.conftest import MakeRig
+from host.rig import Rig, image, with_arena, with_wrong_outputs
+from mulligan_host import keys, release
+
+RIGHT = release.Health(correct=4)
+FAST = release.Health(correct=4, latency_us=60000)
+
+
+def good(rig: Rig, version: str, content: bytes, **order: object) -> None:
+    """The release is taken, and serves."""
+    rig.publish(version, content, **order)
+    assert rig.wait("confirmed")["version"] == version
+    rig.now(version)
+
+
+def bad(rig: Rig, version: str, content: bytes, reason: str, **order: object) -> None:
+    """The release is tried, and rolled back for ``reason``."""
+    before = rig.served()
+    rig.publish(version, content, **order)
+    facts = rig.wait("rolled-back")
+    assert facts["version"] == version
+    assert facts["reason"].startswith(reason)
+    assert rig.served() == before
+
+
+def refused(rig: Rig, code: int) -> None:
+    assert rig.wait("refused")["code"] == str(code)
+
+
+def test_ten_releases_in_one_boot(make_rig: MakeRig) -> None:
+    rig = make_rig(tls=True)
+    assert rig.on() == "1.0.0"
+    good(rig, "1.1.0", image("1.1.0"))
+    bad(rig, "1.2.0", with_wrong_outputs(image("1.2.0", "1.0.0")), "golden")
+    refused(rig, 35)  # frozen
+    good(rig, "1.3.0", image("1.3.0", "1.0.0"))
+    bad(rig, "1.4.0", image("1.4.0", "1.3.0-slow"), "latency_us", health=FAST)
+    refused(rig, 35)
+    rig.build("1.5.0", image("1.5.0", "1.1.0"))
+    rig.directory.sign("1.5.0", keys.Signer.generate())
+    refused(rig, 20)  # a stranger's
+    good(rig, "1.6.0", image("1.6.0", "1.1.0"))
+    good(rig, "1.7.0", with_arena(image("1.7.0", "1.0.0"), 12 * 1024))
+    good(rig, "1.8.0", image("1.8.0", "1.3.0-slow"))
+    bad(rig, "1.9.0", with_wrong_outputs(image("1.9.0", "1.1.0")), "golden")
+    refused(rig, 35)
+    good(rig, "1.10.0", image("1.10.0", "1.1.0"))
+    assert [cause for cause, _ in rig.board.resets] == [1]
+    for trouble in ("resetting", "waiting", "not-serving", "patch-failed"):
+        assert rig.all(trouble) == [], trouble
+    assert len(rig.all("activated")) == 9
