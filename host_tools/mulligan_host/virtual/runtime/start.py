@@ -14,6 +14,14 @@ import vfs
 from esp32 import Partition
 
 
+def _shorten():
+    """Mount the host's directories on the path: a port keeps the path of each module in its heap, and on a chip that is short."""
+    for i, path in enumerate(sys.path):
+        if path.startswith("/") and not path.startswith("/flash"):
+            sys.path[i] = "/.frozen%d" % i
+            vfs.mount(vfs.VfsPosix(path), sys.path[i])
+
+
 def _mount():
     found = Partition.find(Partition.TYPE_DATA, label="vfs")
     if not found:
@@ -58,6 +66,7 @@ def _run(name, names):
     return True
 
 
+_shorten()
 _mount()
 sys.argv.clear()
 _names = {"__name__": "__main__"}
