@@ -1,7 +1,7 @@
 """Many releases one after the other in one boot, in the heap of a stock ESP32: none leaves behind what stops the next."""
 
 from host.conftest import MakeRig
-from host.rig import Rig, image, with_arena, with_wrong_outputs
+from host.rig import Rig, image, with_wrong_outputs
 from mulligan_host import keys, release
 
 RIGHT = release.Health(correct=4)
@@ -42,7 +42,7 @@ def test_ten_releases_in_one_boot(make_rig: MakeRig) -> None:
     rig.directory.sign("1.5.0", keys.Signer.generate())
     refused(rig, 20)  # a stranger's
     good(rig, "1.6.0", image("1.6.0", "1.1.0"))
-    good(rig, "1.7.0", with_arena(image("1.7.0", "1.0.0"), 12 * 1024))
+    good(rig, "1.7.0", image("1.7.0", "1.0.0"))
     good(rig, "1.8.0", image("1.8.0", "1.3.0-slow"))
     bad(rig, "1.9.0", with_wrong_outputs(image("1.9.0", "1.1.0")), "golden")
     refused(rig, 35)
