@@ -6,7 +6,7 @@ from . import trials
 from .agent import Agent
 from .borrow import Borrowed
 from .core import layout
-from .core.errors import NotAvailable
+from .core.errors import FlashError, NotAvailable
 from .core.journal import Journal
 from .port import system
 from .serving import Serving
@@ -30,7 +30,11 @@ class Device:
         self._ports = (self._journal, slots, self.serving, self._system, self._clock, report)
         self._longest_us = 0
         with Borrowed("startup") as startup:
-            tried = startup.decide(self._ports)
+            try:
+                tried = startup.decide(self._ports)
+            except FlashError as e:  # a journal that takes no record must not keep the board from serving what it has
+                report("unwritten", code=e.code, reason=e)
+                tried = False
             with Borrowed("config") as config:
                 self._config = config.parse(_read(_CONFIG))
             self.serving.engine = self._config.engine

@@ -160,10 +160,12 @@ def packed(signed: root.Signed) -> bytes:
 def partition(signed: root.Signed, size: int) -> bytes:
     """Return the keys partition, ``size`` bytes, of a new board that trusts the root ``signed``.
 
+    It stands in both slots: what one loses the other still has, until the first rotation writes over it.
     Raises: HostError where no board would take it, or it does not fit.
     """
     require(signed, None)
     data = packed(signed)
-    if len(data) > size // 2:  # the other half is for the root that follows
+    half = size // (2 * keyset.SECTOR) * keyset.SECTOR
+    if len(data) > half:
         raise HostError(f"root {signed.root.number} has {len(data)} bytes, half of a keys partition of {size} has fewer")
-    return data + b"\xff" * (size - len(data))
+    return data.ljust(half, b"\xff") + data.ljust(size - half, b"\xff")

@@ -11,6 +11,7 @@ from mulligan.core.errors import FormatError
 from mulligan_host import ceremony, credentials
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
+from mulligan_host.partitions import find, read_csv
 from mulligan_host.resources import resource
 from mulligan_host.virtual import firmware, image
 from mulligan_host.virtual.flash import SIZE_4MB
@@ -66,12 +67,12 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
             files[file] = content
     files[CONFIG] = json.dumps(config).encode()
     trusted = root.unpack(setup.root)
-    ceremony.require(trusted, None)
     if setup.order and not root.keys_for(trusted.root, root.FLEET):
         raise HostError(f"root {trusted.root.number} lists no fleet key: a board that waits for an order would wait for ever")
     if setup.cert or setup.key:
         credentials.check(setup.cert, setup.key, [key.public for key in trusted.root.keys])
-    regions = {"keys": setup.root, "journal": _journal(setup.root, setup.model)}
+    keys = ceremony.partition(trusted, find(read_csv(resource(LAYOUT), size), "keys").size)
+    regions = {"keys": keys, "journal": _journal(setup.root, setup.model)}
     if setup.model is not None:
         regions["model_0"] = setup.model
     app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))

@@ -13,3 +13,9 @@ from powerloss.scenarios import Desk
 def desk(micropythons: list[MicroPython]) -> Iterator[Desk]:
     with wired() as board:
         yield Desk(board, micropythons[0])
+
+
+@pytest.fixture
+def every(request: pytest.FixtureRequest) -> bool:
+    """Whether to try everything (``make powerloss``), or a sample."""
+    return bool(request.config.getoption("markexpr") == "powerloss")

@@ -26,6 +26,7 @@ from mulligan_host.virtual import protocol
 from mulligan_host.virtual.clock import WatchdogExpired
 from mulligan_host.virtual.flash import PowerCut
 from mulligan_host.virtual.protocol import Cause, Op
+from powerloss.nor import Refused
 
 RUNTIME = Path(chips.__file__).parent / "runtime"
 HEAP = 131072
@@ -62,6 +63,8 @@ class Link:
             raise Ended(Cause.WATCHDOG) from None
         except PowerCut:
             raise Ended(None) from None
+        except Refused:
+            raise error(protocol.EIO) from None
         assert answer is not None, "the program is at the REPL"
         value, self._payload = answer
         if value < 0:

@@ -27,6 +27,25 @@ class Operation:
         return f"{what} at {self.address:#x}"
 
 
+class Refused(Exception):
+    """The flash says that an operation has failed: OSError(EIO) to the program."""
+
+
+class Fault:
+    """What is wrong with a flash. This one: nothing."""
+
+    def reading(self, address: int, size: int) -> None:
+        """Before a read. Raises: Refused."""
+
+    def programming(self, address: int, data: bytes) -> bytes:
+        """What is truly programmed for ``data``. Raises: Refused."""
+        return data
+
+    def erasing(self, address: int) -> bool:
+        """Whether a sector is truly erased. Raises: Refused."""
+        return True
+
+
 class TracedFlash(Nor):
     """NOR flash in memory whose content is ``base`` but for the sectors in ``content``. ``operations``: done since load()."""
 
@@ -35,7 +54,7 @@ class TracedFlash(Nor):
         self._base = base
         self.content: dict[int, bytes] = {}
         self.operations: list[Operation] = []
-        self.tracing = True
+        self.fault: Fault | None = None
 
     def load(self, content: Content) -> None:
         """Have ``content`` in place of whatever was there."""
@@ -47,7 +66,16 @@ class TracedFlash(Nor):
         self.content = dict(content)
         self.operations = []
 
+    def read(self, address: int, size: int) -> bytes:
+        if self.fault:
+            self.fault.reading(address, size)
+        return super().read(address, size)
+
     def program(self, address: int, data: bytes) -> None:
+        if self.fault:
+            # A sector that was not truly erased lets no bit be set; who programs it can't know.
+            old = self.peek(address, len(data))
+            data = bytes(a & b for a, b in zip(self.fault.programming(address, data), old, strict=True))
         assert address // SECTOR == (address + max(1, len(data)) - 1) // SECTOR, "the device programs within one sector"
         before = dict(self.content)
         super().program(address, data)
@@ -55,6 +83,8 @@ class TracedFlash(Nor):
 
     def erase(self, address: int, size: int = SECTOR) -> None:
         for at in range(address, address + size, SECTOR):
+            if self.fault and not self.fault.erasing(at):
+                continue
             before = dict(self.content)
             super().erase(at)
             self._done(Operation(before, at, None))

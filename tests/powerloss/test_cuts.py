@@ -19,10 +19,7 @@ Record = Callable[[str, int], None]
 
 @pytest.mark.powerloss
 @pytest.mark.parametrize("make", scenarios.ALL, ids=lambda make: make.__name__)
-def test_old_or_new_and_never_a_mix(
-    make: scenarios.Make, desk: Desk, request: pytest.FixtureRequest, record_property: Record
-) -> None:
-    every = request.config.getoption("markexpr") == "powerloss"
+def test_old_or_new_and_never_a_mix(make: scenarios.Make, desk: Desk, every: bool, record_property: Record) -> None:
     enough = None if every else -(-IN_MAKE_TEST // len(scenarios.ALL))
     tally = explore(desk.world(make(desk)), enough)
     assert tally.first > 9 * tally.operations

@@ -21,7 +21,7 @@ from mulligan_host.virtual.firmware import Firmware
 from mulligan_host.virtual.flash import SECTOR
 from mulligan_host.virtual.protocol import Cause
 from powerloss import device
-from powerloss.nor import Content, Operation, TracedFlash
+from powerloss.nor import Content, Fault, Operation, TracedFlash
 
 MOST_BOOTS = 8
 """Of one run, resets that the device asks for included."""
@@ -52,7 +52,7 @@ class Facts(NamedTuple):
 class Scenario:
     """A board and what it is in for. ``stages``: what it may be at any moment, in their order, each as str(Facts) says it.
 
-    ``hangs``: the version whose inference never ends.
+    ``hangs``: the version whose inference never ends; ``rots``: flash loses bits, so that a stage may come again.
     """
 
     name: str
@@ -62,6 +62,7 @@ class Scenario:
     stages: tuple[str, ...]
     config: Mapping[str, object] = field(default_factory=dict)
     hangs: str = ""
+    rots: bool = False
 
 
 @dataclass
@@ -90,7 +91,7 @@ class World:
         self._sample = sample
         self.flash = TracedFlash(scenario.base)
         self.flash.on_operation = self._watch  # type: ignore[method-assign]
-        self._rows = partitions.decode(scenario.base[partitions.TABLE_OFFSET :][: partitions.TABLE_SIZE])
+        self.rows = partitions.decode(scenario.base[partitions.TABLE_OFFSET :][: partitions.TABLE_SIZE])
         self._runs: dict[tuple[tuple[int, bytes], ...], Run] = {}
         self._facts: dict[tuple[tuple[int, bytes], ...], tuple[Facts, State]] = {}
         self._loaded: dict[tuple[object, ...], Firmware | None] = {}
@@ -98,6 +99,7 @@ class World:
         self._state = State()
         self._stage = 0
         self._app = False
+        self._endless = False
 
     @property
     def distinct(self) -> int:
@@ -134,9 +136,17 @@ class World:
         return Facts(tuple(versions), tuple(floors), state.sequence, root, frozen), state
 
     def _partition(self, label: str, content: Content) -> bytes:
-        row = find(self._rows, label)
+        row = find(self.rows, label)
         first = row.offset // SECTOR
         return b"".join(self.flash.original(content, sector) for sector in range(first, first + row.size // SECTOR))
+
+    def faulty(self, content: Content, fault: Fault) -> Run:
+        """Switch a board on whose flash has a fault; it may never come to its end. Raises: Broken."""
+        self.flash.fault, self._endless = fault, True
+        try:
+            return self._run(content)
+        finally:
+            self.flash.fault, self._endless = None, False
 
     # One run
 
@@ -180,6 +190,8 @@ class World:
             if wait_ms >= 500 and done:
                 self._infer(running, served)
                 return
+            if polls > MOST_POLLS and self._endless:
+                return
             if polls > MOST_POLLS:
                 raise Broken(f"does not get on: {self.facts(self.flash.content)[0]}; {self.reports[-6:]}")
 
@@ -217,7 +229,7 @@ class World:
 
     def _watch(self, operation: Operation) -> None:
         """After each operation: it was allowed, and what the flash says now is a stage of the scenario."""
-        row = next(row for row in self._rows if row.offset <= operation.address < row.offset + row.size)
+        row = next(row for row in self.rows if row.offset <= operation.address < row.offset + row.size)
         allowed = self._writable()
         if row.label not in allowed:
             raise Broken(f"{operation} in {row.label}; only {sorted(allowed)} may be written")
@@ -225,7 +237,7 @@ class World:
 
     def _writable(self) -> set[str]:
         """The labels of what may be written by what the journal said before: never a confirmed slot. otadata: the bootloader."""
-        labels = {row.label for row in self._rows if row.type == 0x40} | {"otadata"}
+        labels = {row.label for row in self.rows if row.type == 0x40} | {"otadata"}
         return labels - {f"{entry.plane}_{entry.slot}" for entry in self._state.entries if entry.slot is not None}
 
     def _check(self, content: Content) -> None:
@@ -233,11 +245,12 @@ class World:
         if str(facts) not in self.scenario.stages:
             raise Broken(f"neither old nor new: {facts}; allowed are {self.scenario.stages}")
         stage = self.scenario.stages.index(str(facts))
-        if stage < self._stage:
+        if stage < self._stage and not self.scenario.rots:
             raise Broken(f"back from {self.scenario.stages[self._stage]} to {facts}")
         self._stage = stage
         for entry in self._state.entries:
-            self._check_trial(entry, content)
+            if not self.scenario.rots:
+                self._check_trial(entry, content)
 
     def _check_trial(self, entry: Entry, content: Content) -> None:
         """A version on trial is whole in its slot, from the record that activates it on."""

@@ -20,6 +20,8 @@ class Journal:
     """The journal in ``region`` (size, encrypted, readinto(offset, buf), program(offset, buf), erase(offset)).
 
     ``state`` is a private copy to change and hand to commit(). ``report("worn", sector=…)`` is told of a sector that failed.
+    What raises FlashError has left the flash as it was, and ``state`` says what that holds, but for a trial: what can't be
+    counted is not tried.
     """
 
     def __init__(self, region, report=None):
@@ -108,6 +110,8 @@ class Journal:
         self._find()
         self._number = number
         self._bad = []  # the next commit tries them all again
+        for entry in self.state.entries:
+            entry.trial = None
         raise FlashError("journal: no sector takes a record")
 
     def _blank(self, at):
@@ -127,9 +131,9 @@ class Journal:
         return True
 
     def _write(self, at, record):
-        """Whether the record reads back."""
-        record = memoryview(record + b"\xff" * (-len(record) % _ALIGN))
-        self._region.program(at, record)  # cut: a torn record, the one before it in force
+        """Whether the record reads back: that and no more, as whoever can read it will take it for true."""
+        record = memoryview(record)
+        self._region.program(at, bytes(record) + b"\xff" * (-len(record) % _ALIGN))  # cut: a torn record, the old one in force
         for offset in range(0, len(record), _PIECE):
             written = record[offset : offset + _PIECE]
             self._region.readinto(at + offset, self._check)
