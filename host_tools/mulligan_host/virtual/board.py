@@ -14,27 +14,30 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
 from mulligan.core import partitions
-from mulligan.core.errors import FlashError, MulliganError
+from mulligan.core.errors import FlashError, FormatError, MulliganError
 from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
 from mulligan_host.partitions import find
 from mulligan_host.virtual import bootloader, clock
-from mulligan_host.virtual.child import Child
+from mulligan_host.virtual.child import Child, HasFileno
 from mulligan_host.virtual.chip import Chip, Reset
 from mulligan_host.virtual.console import BoardError, Console
 from mulligan_host.virtual.firmware import Firmware
 from mulligan_host.virtual.flash import SIZE_4MB, NorFlash, PowerCut
 from mulligan_host.virtual.protocol import Cause, Op
+from mulligan_host.virtual.serial.keyboard import Keyboard
+from mulligan_host.virtual.serial.line import Line
+from mulligan_host.virtual.serial.uart import LineReset, Stopped, Uart
 
 __all__ = ["BoardError", "VirtualBoard"]
 
 RUNTIME = Path(__file__).parent / "runtime"
 HEAP = {32: 128 * 1024, 64: 256 * 1024}
 """Bytes of heap that a program gets, by word size: less than a stock ESP32 leaves, and twice that for words twice as wide."""
-RUNTIME_HEAP = {32: 9 * 1024, 64: 13 * 1024}
+RUNTIME_HEAP = {32: 10 * 1024 + 256, 64: 15 * 1024}
 """Bytes of heap on top for the runtime, which stands in for what is native code in the chip's flash."""
 _CAUSES = {
     Cause.POWER_ON: "power on",
@@ -47,10 +50,6 @@ _LOOK_SECONDS = 3600.0  # the longest wait in one piece: a watchdog may be set t
 _EXIT_SECONDS = 5.0  # from the end of a program's socket to the end of its process
 
 
-class _Stopped(Exception):
-    """The board has nothing more to run; the message says why."""
-
-
 class VirtualBoard:
     """A board that is off until ``power_on``. A context manager: leaving it ends every process and lets go of the flash.
 
@@ -59,6 +58,8 @@ class VirtualBoard:
     each console line, on the board's thread. ``heap``: bytes for the program, HEAP if not given.
     ``max_resets`` since the last power-on end a reset loop with an error.
     ``wall_watchdog`` scales the watchdog's timeout on the wall clock: above 1 for a slow machine, below 1 to save time.
+    ``line`` is its serial line, if it has one: then a host can reset it, put it into download mode and use its REPL, and what
+    would end a board without one waits for a reset by EN. ``chip`` is what it says it is in download mode.
 
     Raises: FlashError if the flash file is missing, in use, or not ``size`` bytes.
     """
@@ -75,6 +76,8 @@ class VirtualBoard:
         on_line: Callable[[str], None] | None = None,
         max_resets: int = 50,
         wall_watchdog: float = 1.0,
+        line: Line | None = None,
+        chip: str = "esp32",
     ) -> None:
         self.flash = NorFlash(flash_path, size)
         self.resets: list[tuple[int, int]] = []
@@ -89,6 +92,10 @@ class VirtualBoard:
         self._wall_deadline = 0.0
         self._resets_before = 0
         self._console = Console(on_line)
+        self._line = line
+        self._chip_name = chip
+        self._uart: Uart | None = None
+        self._mac = mac
         self._chip = Chip(self.flash, mac, self._violation)
         self._thread: threading.Thread | None = None
         self._wake: tuple[int, int] = (-1, -1)
@@ -112,6 +119,8 @@ class VirtualBoard:
         self._resets_before = len(self.resets)
         self._console.open()
         self._wake = os.pipe()
+        if self._line is not None:
+            self._uart = Uart(self._line, self._wake[0], self._chip_name, self.flash, self._mac, self._say)
         self._thread = threading.Thread(target=self._run, name="virtual board", daemon=True)
         self._thread.start()
         atexit.register(self.power_off)
@@ -181,10 +190,18 @@ class VirtualBoard:
         cause = Cause.POWER_ON
         try:
             while True:
-                cause = self._life(cause)
+                try:
+                    if self._uart is not None:
+                        if cause is Cause.POWER_ON:
+                            self._uart.release()
+                        self._uart.boot(cause)
+                    cause = self._life(cause)
+                except LineReset:
+                    cause = Cause.POWER_ON  # EN is the chip's power-up pin
+                    self._resets_before = len(self.resets)
         except PowerCut as e:
             why = f"power cut {e}"
-        except _Stopped as e:
+        except Stopped as e:
             why = str(e)
         except MulliganError as e:
             why = f"failed: {e}"
@@ -195,16 +212,28 @@ class VirtualBoard:
         finally:
             self._console.close(why)
 
+    def _stuck(self, why: str, error: Exception) -> NoReturn:
+        """Nothing runs any more: only a reset helps, if there is a line for it. Raises: ``error`` if not; LineReset, Stopped."""
+        if self._uart is None:
+            raise error
+        self._uart.stuck(why)
+
     def _life(self, cause: Cause) -> Cause:
         """Run from one reset to the next; return the next one's cause."""
         if len(self.resets) - self._resets_before > self._max_resets:
-            raise BoardError(f"{self._max_resets} resets since power-on: a reset loop (max_resets)")
+            why = f"{self._max_resets} resets since power-on: a reset loop (max_resets)"
+            self._stuck(why, BoardError(why))
         self.resets.append((int(cause), self.clock_us))
         self._say(_CAUSES[cause])
         try:
-            boot = self._chip.start(cause)
+            try:
+                boot = self._chip.start(cause)
+            except FormatError as e:
+                self._stuck(f"no partition table: {e}", e)
             if boot is None:
                 self._say("no app loads")
+                if self._uart is not None:
+                    self._uart.stuck("No bootable app partitions in the partition table")
                 return Cause.HARD
             self._say(f"{boot.app.label} runs, firmware {boot.firmware.version}")
             if boot.firmware.behaviour == "crash":
@@ -218,7 +247,7 @@ class VirtualBoard:
         except Reset as e:
             if e.cause is Cause.DEEPSLEEP:
                 if e.sleep_ms is None:
-                    raise _Stopped("asleep for ever") from None
+                    self._stuck("asleep for ever", Stopped("asleep for ever"))
                 self._say(f"deep sleep for {e.sleep_ms} ms")
                 self._chip.clock.disarm()
                 self._chip.clock.advance(e.sleep_ms * 1000)
@@ -231,9 +260,12 @@ class VirtualBoard:
             have = ", ".join(f"{mp.mpy} ({mp.label})" for mp in self._micropythons)
             raise BoardError(f"firmware {boot.firmware.version} is of _mpy {boot.firmware.mpy}; there is only {have}")
         runtime = build_package(mp, RUNTIME)
-        path = f":.frozen:{self._package(mp)}:{runtime}:/flash/lib"
+        path = f":.frozen:{self._package(mp)}:{runtime}"
         heap = (self._heap or HEAP[mp.bits]) + RUNTIME_HEAP[mp.bits]
-        child = Child(mp.command(heap=str(heap)), path, runtime, self._wake[0])
+        others: dict[str, HasFileno | int] = {"wake": self._wake[0]}
+        if self._line is not None:
+            others["line"] = self._line
+        child = Child(mp.command(heap=str(heap)), path, runtime, others)
         code = None
         try:
             self._serve(child)
@@ -246,26 +278,37 @@ class VirtualBoard:
         return Cause.HARD
 
     def _serve(self, child: Child) -> None:
-        """Answer requests until the program ends. Raises: what ends it: Reset, WatchdogExpired, PowerCut, _Stopped."""
+        """Answer requests until the program ends. Raises: what ends it: Reset, WatchdogExpired, PowerCut, Stopped."""
         armed = self._chip.clock
+        keyboard = Keyboard(child, self._line) if self._line is not None else None
         while True:
-            timeout = _LOOK_SECONDS
+            timeout = keyboard.timeout(_LOOK_SECONDS) if keyboard else _LOOK_SECONDS
             if armed.timeout_ms is not None:
                 timeout = min(timeout, max(0.0, self._wall_deadline - time.monotonic()))
             ready = child.wait(timeout)
             if "wake" in ready:
-                raise _Stopped("power off")
+                raise Stopped("power off")
             if "output" in ready:
-                self._console.feed(child.output())
+                output = child.output()
+                self._console.feed(output)
+                if keyboard:
+                    keyboard.printed(output)
+            if keyboard and self._uart and "line" in ready:
+                keyboard.typed(self._uart.received())
             if "link" in ready:
                 request = child.request()
                 if request is None:
                     return
-                answer = self._chip.handle(*request)
+                if request[0] == Op.KBD:
+                    answer: tuple[int, bytes] | None = keyboard.set_key(*request[1:3]) if keyboard else (0, b"")
+                else:
+                    answer = self._chip.handle(*request)
                 if request[0] == Op.WDT and armed.timeout_ms is not None:
                     self._wall_deadline = time.monotonic() + armed.timeout_ms / 1000 * self._wall_watchdog
                 if answer is not None:
-                    child.reply(*answer)
+                    child.reply(*answer, interrupt=keyboard is not None and keyboard.interrupts(request[0]))
+            if keyboard:
+                keyboard.tick()
             if armed.timeout_ms is not None and time.monotonic() >= self._wall_deadline:
                 armed.expire()
 

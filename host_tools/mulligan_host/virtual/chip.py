@@ -35,6 +35,7 @@ class Chip:
         self.cause = Cause.POWER_ON
         self.boot: Boot | None = None
         self.at_repl = False
+        self._raw_repl = False
         self._mac = mac
         self._violation = violation
         self._rtc_memory = b""
@@ -57,6 +58,7 @@ class Chip:
             Op.TICKS: lambda a, b, payload: ((self.clock.now_us - self._booted_us) // a & protocol.TICKS_MASK, b""),
             Op.WORK: lambda a, b, payload: self._pass(self._speed.work_us(a)),
             Op.IDLE: lambda a, b, payload: self._pass(a * 1000),
+            Op.RAW: self._raw,
         }
 
     def start(self, cause: Cause) -> Boot | None:
@@ -73,6 +75,7 @@ class Chip:
         if cause is Cause.SOFT:
             self.clock.advance(clock.SOFT_BOOT_US)
             return self.boot
+        self._raw_repl = False
         self.clock.disarm()
         if cause is Cause.POWER_ON:
             self._rtc_memory = b""
@@ -201,3 +204,8 @@ class Chip:
             return protocol.ESP_ERR_INVALID_ARG, b""
         self._rtc_memory = payload
         return 0, b""
+
+    def _raw(self, what: int, b: int, payload: bytes) -> Answer:
+        if what < 2:
+            self._raw_repl = bool(what)
+        return int(self._raw_repl), b""

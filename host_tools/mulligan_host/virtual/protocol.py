@@ -1,7 +1,7 @@
 """What the MicroPython child asks of the board, over one stream socket: the host's side of the table.
 
     request   u32 op | u32 a | u32 b | u32 n | n bytes       little-endian, like every machine this runs on
-    reply     i32 value | payload bytes
+    reply     i32 value | u32 interrupt | payload bytes    interrupt: Ctrl-C was typed
 
 The payload's length is known to the asker: see the table. A negative value is an error and has no payload: the negative of an
 ESP-IDF error (0x100 and up), of ENOENT or EIO, or ESP_FAIL. The child's side is ``runtime/_virtual.py``.
@@ -25,15 +25,19 @@ ESP-IDF error (0x100 and up), of ENOENT or EIO, or ESP_FAIL. The child's side is
     WORK        macs                               0
     IDLE        ms                                 0
     REPL                                           none: nothing runs any more
+    KBD         character  cooked                  whether there is a serial line. The character interrupts from now on (NO_KEY:
+                                                   none does); cooked: \n goes out as \r\n
+    RAW         0, 1 or 2                          whether the raw REPL is on, which survives a soft reset; 2 only asks
 """
 
 import enum
 import struct
 
 REQUEST = struct.Struct("<IIII")
-REPLY = struct.Struct("<i")
+REPLY = struct.Struct("<iI")
 PAYLOAD_MAX = 1 << 20
 """More than this in a request is not one of ours."""
+NO_KEY = 0xFFFFFFFF
 TICKS_MASK = (1 << 30) - 1
 RTC_MEMORY_MAX = 2048
 """What MicroPython's esp32 port reserves (MICROPY_HW_RTC_USER_MEM_MAX)."""
@@ -58,6 +62,8 @@ class Op(enum.IntEnum):
     WORK = 16
     IDLE = 17
     REPL = 18
+    KBD = 19
+    RAW = 20
 
 
 class Cause(enum.IntEnum):

@@ -10,9 +10,12 @@ from mulligan.core import partitions
 from mulligan.core.errors import FormatError
 from mulligan_host import ceremony, files, provision
 from mulligan_host import keys as signing
+from mulligan_host.cli.serial_line import serial_options
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython, resolve
 from mulligan_host.virtual.board import BoardError, VirtualBoard
+from mulligan_host.virtual.flash import create
+from mulligan_host.virtual.serial.wires import Wires
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _NEW = "For a new FLASH: "
@@ -35,19 +38,22 @@ _NEW = "For a new FLASH: "
 @click.option("--device", help=_NEW + "what orders call it alone.")
 @click.option("--poll-ms", type=click.IntRange(1), help=_NEW + "how often it polls.  [default: 60000]")
 @click.option("--app", type=_FILE, help=_NEW + "a main.py in place of the example app.")
+@click.option("--blank", is_flag=True, help=_NEW + "let it be erased, for a tool to flash.")
 @click.option("--size", default=4, show_default=True, type=click.IntRange(1, 16), help="Megabytes of flash.")
 @click.option("--power-cut", type=click.IntRange(1), metavar="N", help="Let the power fail inside the N-th flash operation.")
 @click.option("--until", metavar="REGEX", help="Stop when a console line matches.")
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for --until.")
+@serial_options
 def virtual(
     flash: Path, keys: tuple[Path, ...], root: Path | None, model: Path | None, url: str | None, ca: Path | None,
     cert: Path | None, cert_key: Path | None, name: str | None, order: bool, group: str | None, device: str | None,
-    poll_ms: int | None, app: Path | None, size: int, power_cut: int | None, until: str | None, timeout: float,
+    poll_ms: int | None, app: Path | None, blank: bool, size: int, power_cut: int | None, until: str | None, timeout: float,
+    wires: Wires,
 ) -> None:  # fmt: skip
     """Run the virtual board whose flash is the file FLASH, until Ctrl-C, and show its console.
 
-    If there is no such file, a new board is made. Its flash stays for the next run. Exit code: 0; 1 if the board failed, or if
-    no line matched --until.
+    If there is no such file, a new board is made. Its flash stays for the next run. With --serial or --pty, esptool and
+    mpremote take it for an ESP32. Exit code: 0; 1 if the board failed, or if no line matched --until.
     """
     try:
         wanted = re.compile(until) if until is not None else None
@@ -55,7 +61,11 @@ def virtual(
         raise click.UsageError(f"--until {until}: not a regular expression: {e}") from e
     ports = resolve()
     given = (keys, root, model, url, ca, cert, cert_key, name, order, group, device, poll_ms, app)
-    if not flash.exists():
+    if blank and (any(given) or flash.exists()):
+        raise click.UsageError(f"{flash}: --blank makes a new, erased flash; leave out what would fill it, or remove the file")
+    if blank:
+        create(flash, b"\xff" * (size << 20))
+    elif not flash.exists():
         if bool(keys) == bool(root):
             raise click.UsageError(
                 f"{flash}: not there; to make a new board, give --key (a public key from: mulligan keys new) or --root, not both"
@@ -80,8 +90,15 @@ def virtual(
         raise click.UsageError(
             f"{flash}: is there already; leave out --key, --root, --model, --url and the like, or remove the file"
         )
-    with VirtualBoard(flash, ports, size=size << 20, on_line=lambda line: click.echo(line)) as running:
-        _has_table(running, flash)
+    line = wires.line()
+    with (
+        VirtualBoard(flash, ports, size=size << 20, on_line=lambda text: click.echo(text), line=line, chip=wires.chip) as running,
+        wires.connected(line) as where,
+    ):
+        if line is None:
+            _has_table(running, flash)
+        else:
+            click.echo(f"board: serial line at {where}")
         if power_cut:
             running.cut_power(power_cut)
         running.power_on()

@@ -24,10 +24,13 @@ TICKS = 15
 WORK = 16
 IDLE = 17
 REPL = 18
+KBD = 19
+RAW = 20
+NO_KEY = 0xFFFFFFFF
 
 _link = open(int(sys.argv[-1]), "r+b")
 _request = array("I", (0, 0, 0, 0))
-_reply = array("i", (0,))
+_reply = array("i", (0, 0))
 _EMPTY = b""
 _NAMES = {
     -0x1: "ESP_FAIL",
@@ -38,8 +41,11 @@ _NAMES = {
 }
 
 
-def call(op, a=0, b=0, data=_EMPTY):
-    """Ask the board; return its value. Raises: OSError as on the chip."""
+def call(op, a=0, b=0, data=_EMPTY, into=None):
+    """Ask the board; return its value, and fill ``into`` with the payload of a reply whose length is known.
+
+    Raises: OSError as on the chip; KeyboardInterrupt where the board says that Ctrl-C was typed.
+    """
     _request[0] = op
     _request[1] = a
     _request[2] = b
@@ -47,8 +53,12 @@ def call(op, a=0, b=0, data=_EMPTY):
     _write(_request, 16)
     if data:
         _write(data, len(data))
-    receive(_reply, 4)
+    _receive(_reply, 8)
     value = _reply[0]
+    if into and value >= 0:
+        _receive(into, len(into))
+    if _reply[1]:
+        raise KeyboardInterrupt
     if value < 0:
         raise error(value)
     return value
@@ -57,16 +67,6 @@ def call(op, a=0, b=0, data=_EMPTY):
 def error(value):
     """The OSError for a negative value: errno numbers stand for themselves, ESP-IDF's come as ``(-code, name)``."""
     return OSError(value, _NAMES[value]) if value in _NAMES else OSError(-value)
-
-
-def receive(buffer, size):
-    """Fill ``buffer``, whose bytes are ``size``, with the payload of a reply. Allocates only where the socket is read short."""
-    got = _link.readinto(buffer)
-    while got < size:
-        more = _link.readinto(memoryview(buffer)[got:]) if got else 0
-        if not more:
-            sys.exit()  # the board is gone
-        got += more
 
 
 def stop(op, a=0, b=0):
@@ -78,8 +78,18 @@ def payload(op, a=0):
     """The payload of a reply whose value is its length. Allocates it."""
     buffer = bytearray(call(op, a))
     if buffer:
-        receive(buffer, len(buffer))
+        _receive(buffer, len(buffer))
     return buffer
+
+
+def _receive(buffer, size):
+    """Fill ``buffer``, whose bytes are ``size``. Allocates only where the socket is read short."""
+    got = _link.readinto(buffer)
+    while got < size:
+        more = _link.readinto(memoryview(buffer)[got:]) if got else 0
+        if not more:
+            sys.exit()  # the board is gone
+        got += more
 
 
 def _write(data, size):

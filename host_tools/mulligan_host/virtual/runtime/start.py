@@ -1,8 +1,7 @@
 """What stock firmware does before, between and after boot.py and main.py.
 
-Source: MicroPython 1.25, ports/esp32/main.c and ports/esp32/modules/{_boot,inisetup}.py. What differs: the filesystem is mounted
-at /flash, because / is the host's, where the device package is; and files have no time stamps, which would write the wall clock
-into the flash.
+Source: MicroPython 1.25, ports/esp32/main.c and ports/esp32/modules/{_boot,inisetup}.py. What differs: what would be
+frozen modules is directories of the host; and files have no time stamps, which would write the wall clock into the flash.
 """
 
 import os
@@ -10,16 +9,60 @@ import sys
 
 import _virtual
 import machine
+import micropython
 import vfs
+from _virtual import call
 from esp32 import Partition
 
+_CTRL_C = 3
+_EROFS = 30
 
-def _shorten():
-    """Mount the host's directories on the path: a port keeps the path of each module in its heap, and on a chip that is short."""
+
+class _Frozen:
+    """A directory of the host that can be imported from, and nothing else: a board has no way to the host's files."""
+
+    def __init__(self, path):
+        self._fs = vfs.VfsPosix(path)  # type: ignore[attr-defined] # the unix port has it
+
+    def mount(self, readonly, mkfs):
+        self._fs.mount(True, False)
+
+    def umount(self):
+        pass
+
+    def stat(self, path):
+        return self._fs.stat(path)
+
+    def open(self, path, mode):
+        if mode not in ("r", "rb"):
+            raise OSError(_EROFS)
+        return self._fs.open(path, mode)
+
+    def ilistdir(self, path):
+        return iter(())
+
+
+class _Interruptible:
+    """A filesystem that Ctrl-C interrupts before an operation, never in it."""
+
+    def __init__(self, fs):
+        self._fs = fs
+
+    def __getattr__(self, name):
+        machine.reset_cause()  # any request will do
+        return getattr(self._fs, name)
+
+
+def _freeze():
+    """Put the host's directories on the path behind short names, where they stand for what is frozen in firmware: a port keeps the
+    path of each module in its heap, and on a chip that is short."""
+    vfs.umount("/")
     for i, path in enumerate(sys.path):
-        if path.startswith("/") and not path.startswith("/flash"):
+        if path.startswith("/"):
             sys.path[i] = "/.frozen%d" % i
-            vfs.mount(vfs.VfsPosix(path), sys.path[i])
+            vfs.mount(_Frozen(path), sys.path[i])
+    sys.path.append("/lib")
+    os.chdir("/")
 
 
 def _mount():
@@ -40,8 +83,8 @@ def _mount():
 
 
 def _use(partition):
-    vfs.mount(vfs.VfsLfs2(partition, mtime=False), "/flash")
-    os.chdir("/flash")
+    filesystem = vfs.VfsLfs2(partition, mtime=False)
+    vfs.mount(_Interruptible(filesystem) if _serial else filesystem, "/")
 
 
 def _blank(partition):
@@ -66,11 +109,20 @@ def _run(name, names):
     return True
 
 
-_shorten()
+_freeze()
+_serial = call(_virtual.KBD, _virtual.NO_KEY, 1)
 _mount()
 sys.argv.clear()
 _names = {"__name__": "__main__"}
-if _run("boot.py", _names):
+micropython.kbd_intr(_CTRL_C)  # so that the signal is an exception, and does not end the process
+call(_virtual.KBD, _CTRL_C, 1)
+# After a soft reset out of the raw REPL, main.py does not run.
+if _run("boot.py", _names) and not call(_virtual.RAW, 2):
     _run("main.py", _names)
+call(_virtual.KBD, _virtual.NO_KEY, 1)
+if _serial:
+    import _repl
+
+    _repl.serve(_names)
 print(">>> (nothing runs any more: the board is at the REPL)")
 _virtual.stop(_virtual.REPL)

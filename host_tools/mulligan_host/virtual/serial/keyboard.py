@@ -1,0 +1,68 @@
+"""What a host types at a running program: characters for its standard input, and Ctrl-C, which interrupts it."""
+
+import re
+import time
+
+from mulligan_host.virtual import protocol
+from mulligan_host.virtual.child import Child
+from mulligan_host.virtual.protocol import Op
+from mulligan_host.virtual.serial.line import Line
+
+_BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
+_QUIET_SECONDS = 0.02  # without a request for so long, a program is not inside of littlefs
+_FLASH = (Op.READ, Op.PROGRAM, Op.ERASE)
+
+
+class Keyboard:
+    """Stands between the serial line and one program: UART and console driver of the chip.
+
+    On the chip Ctrl-C interrupts between two bytecodes, and never in littlefs, which is C. Here littlefs calls Python for each
+    access to the flash, and an exception there would leave it in the middle. So the moment is the reply to a request that is
+    not for the flash (start.py makes one before each file operation), or else a time without any request.
+    """
+
+    def __init__(self, child: Child, line: Line) -> None:
+        self._child = child
+        self._line = line
+        self._key = protocol.NO_KEY  # which character interrupts
+        self._cooked = True
+        self._typed: float | None = None  # when the interrupt that is not done yet was
+        self._asked = 0.0  # when the program made its last request
+
+    def typed(self, data: bytes) -> None:
+        """Hand over what came from the host."""
+        if self._key < 0x100:
+            plain = data.replace(bytes((self._key,)), b"")
+            if len(plain) < len(data):
+                self._typed = self._typed or time.monotonic()
+            data = plain
+        self._child.type(data)
+
+    def printed(self, data: bytes) -> None:
+        """Send what the program wrote to the host."""
+        self._line.send(_BARE_NEWLINE.sub(b"\r\n", data) if self._cooked else data)
+
+    def set_key(self, key: int, cooked: int) -> tuple[int, bytes]:
+        """Answer the program's request KBD."""
+        self._key, self._cooked = key, bool(cooked)
+        if key == protocol.NO_KEY:
+            self._typed = None  # nothing runs that it could interrupt
+        return 1, b""
+
+    def interrupts(self, op: int) -> bool:
+        """Whether the reply to request ``op`` is to interrupt the program."""
+        self._asked = time.monotonic()
+        if self._typed is None or op in _FLASH:
+            return False
+        self._typed = None
+        return True
+
+    def timeout(self, most: float) -> float:
+        """How long to wait for something else, ``most`` seconds at most."""
+        return most if self._typed is None else min(most, _QUIET_SECONDS)
+
+    def tick(self) -> None:
+        """Interrupt the program if it is time, and it makes no requests that could be answered so."""
+        quiet_since = max(self._asked, self._typed) if self._typed is not None else None
+        if quiet_since is not None and time.monotonic() - quiet_since >= _QUIET_SECONDS and self._child.interrupt():
+            self._typed = None
