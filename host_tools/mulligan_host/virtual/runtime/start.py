@@ -54,8 +54,8 @@ class _Interruptible:
 
 
 def _freeze():
-    """Put the host's directories on the path behind short names, where they stand for what is frozen in firmware: a port keeps the
-    path of each module in its heap, and on a chip that is short."""
+    """Mount the host's directories on the path, which stand for what is frozen in firmware, under short names: a port keeps each
+    module's path in its heap, and on a chip that is short."""
     vfs.umount("/")
     for i, path in enumerate(sys.path):
         if path.startswith("/"):
