@@ -189,8 +189,8 @@ class Agent:
                 yield from self._fetch(install, stream, artifact, entry, blob)
 
     def _fetch(self, install, stream, artifact, entry, blob):
-        def fetch(start):
-            return self._client.get(self._artifact_url(blob), start, blob.size)
+        def fetch(start, tag):
+            return self._client.get(self._artifact_url(blob), start, blob.size, tag)
 
         target, base = self._slots.inactive(entry), self._slots.active(entry)
         installer = install.Installer(

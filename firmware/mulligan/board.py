@@ -108,9 +108,9 @@ class _Client:
         self._credentials = credentials
         self._now = now
 
-    def get(self, url, start, limit):
+    def get(self, url, start, limit, tag=""):
         with Borrowed("port.http") as http:
-            return http.Client(self._credentials, self._now).get(url, start, limit)
+            return http.Client(self._credentials, self._now).get(url, start, limit, tag)
 
 
 def console(event, **facts):

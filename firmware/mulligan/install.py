@@ -18,8 +18,9 @@ class Installer:
     """Writes one artifact into ``target`` (a Region), out of a patch against ``base``.
 
     base: the active slot's Region, for patches that need one, or None; size, digest: of the artifact, from the manifest.
-    ``fetch(start)`` opens the patch at byte ``start`` (readinto(buf), close()); sector: a buffer of SECTOR bytes or more, used
-    inside a step only; stream: a BytesIO, for one chunk of the patch; ``sample`` is called where the heap is fullest.
+    ``fetch(start, tag)`` opens the patch at byte ``start``, of the file of that ``tag``: readinto(buf), skip(buf), close(), tag.
+    sector: a buffer of SECTOR bytes or more, used inside a step only; stream: a BytesIO, for one chunk of the patch; ``sample``
+    is called where the heap is fullest.
     """
 
     def __init__(self, target, base, size, digest, fetch, sector, stream, sample):
@@ -46,7 +47,7 @@ class Installer:
         Raises: TransportError, PatchError, WrongBase, FlashError. The slot is then incomplete and of no consequence:
         nothing points to it.
         """
-        body = self._fetch(0)
+        body = self._fetch(0, "")
         try:
             yield
             header = self._header(body)
@@ -60,8 +61,10 @@ class Installer:
                 body.close()
                 start = patch.HEADER_SIZE + 8 * len(header.chunks) + sum([size for size, _ in header.chunks[:first]])
                 if first < len(header.chunks):
-                    body = self._fetch(start)
+                    body = self._fetch(start, body.tag)
                     yield
+                    while body.skip(self._piece):
+                        yield
             yield from self._chunks(header, first, body)
         finally:
             body.close()

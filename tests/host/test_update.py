@@ -173,28 +173,6 @@ def test_a_dropped_link_goes_on_at_the_last_whole_chunk(make_rig: MakeRig) -> No
     assert ranges == [None, None, f"bytes={head + sum(sizes[:resumed])}-"]
 
 
-def test_a_200_to_a_range_is_not_taken_for_the_rest(make_rig: MakeRig) -> None:
-    rig = make_rig()
-    rig.on()
-    built = rig.build("1.1.0")
-    patch = patch_of(rig, built)
-    drops = [Fault(drop_after=patch.size // 2, drip=(128, 0.02))]
-
-    def faults(request: Request) -> Fault | None:
-        if request.range is not None:
-            return Fault(ignore_range=True)
-        return drops.pop() if is_at(request, patch) and drops else None
-
-    rig.web.faults = faults
-    rig.directory.sign("1.1.0", rig.signer)
-    rig.wait("waiting")
-    with rig.unchanged():
-        waiting = rig.wait("waiting")
-    assert "wanted a range" in waiting["reason"]
-    rig.web.faults = None
-    confirmed(rig, "1.1.0")
-
-
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [

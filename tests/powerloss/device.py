@@ -24,7 +24,7 @@ from mulligan.tflite import loader
 from mulligan_host.virtual import chip as chips
 from mulligan_host.virtual import protocol
 from mulligan_host.virtual.clock import WatchdogExpired
-from mulligan_host.virtual.flash import PowerCut
+from mulligan_host.virtual.flash import Nor, PowerCut
 from mulligan_host.virtual.protocol import Cause, Op
 from powerloss.nor import Refused
 
@@ -237,6 +237,15 @@ def _modules() -> Iterator[Any]:
     for path in sorted([*package.glob("*.py"), *package.glob("port/*.py")]):
         if path.stem != "__init__":
             yield importlib.import_module(".".join(["mulligan", *path.relative_to(package).with_suffix("").parts]))
+
+
+@contextmanager
+def online(site: Site) -> Iterator[None]:
+    """A program that only talks to ``site``, at no time of any clock."""
+    flash = Nor(bytearray(b"\xff" * 0x1000))
+    link.chip, current.site = chips.Chip(flash, bytes(6), lambda what: None), site
+    site.reset()
+    yield
 
 
 @contextmanager

@@ -22,9 +22,11 @@ class Client:
         self._now = now
         self._timeout_s = timeout_s
 
-    def get(self, url, start=0, limit=1 << 26):
-        """The Body of ``url`` from byte ``start`` on; of at most ``limit`` bytes.
+    def get(self, url, start=0, limit=1 << 26, tag=""):
+        """The Body of ``url`` from byte ``start`` on; of at most ``limit`` bytes in all.
 
+        tag: Body.tag of the file of which the range is to be, as it was seen before, or "". Whoever answers 200 instead, as the
+        file has changed or as it knows no ranges, sends it from its first byte: what comes before ``start`` is then passed over.
         Raises: TransportError for anything but 200, or 206 with exactly the range asked for; Untrusted where TLS does not
         come about; what ``credentials()`` raises.
         """
@@ -32,13 +34,15 @@ class Client:
         request = "GET {} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\nAccept-Encoding: identity\r\n".format(path, host, port)
         if start:
             request += "Range: bytes={}-\r\n".format(start)
+            if tag:
+                request += "If-Range: {}\r\n".format(tag)
         try:
             link = self._connect(tls, host, port)
         except (OSError, ValueError) as e:
             raise TransportError("{}:{}: no connection: {}".format(host, port, e))
         try:
             link.write((request + "\r\n").encode())
-            return Body(link, _response(link, start, limit))
+            return Body(link, *_response(link, start, limit, tag))
         except TransportError:
             link.close()
             raise
@@ -75,8 +79,8 @@ def _split(url):
     return scheme == "https", host, int(port) if port else (443 if scheme == "https" else 80), slash + path or "/"
 
 
-def _response(link, start, limit):
-    """Read the head of a response; the length of the body that follows."""
+def _response(link, start, limit, tag):
+    """Read the head of a response: what a Body is made of. (bytes from ``start`` on, bytes that come before them, strong ETag)"""
     deadline = link.deadline()
     status = link.line(deadline).split(b" ", 2)
     if len(status) < 2 or not status[0].startswith(b"HTTP/1.") or not _is_number(status[1]):
@@ -90,21 +94,33 @@ def _response(link, start, limit):
         headers[key.lower()] = value.strip()
     else:
         raise TransportError("HTTP: too many header lines")
-    # A 200 to a range request is the whole file from its first byte: never take it for the rest.
+    partial = bool(start) and status[1] == b"206"
     if status[1] == b"404":
         raise NotFound("HTTP: status 404")
-    if status[1] != (b"206" if start else b"200"):
-        raise TransportError("HTTP: status {}{}".format(status[1].decode(), ", wanted a range" if start else ""))
-    if start and not headers.get(b"content-range", b"").startswith("bytes {}-".format(start).encode()):
-        raise TransportError("HTTP: another range than asked for")
+    if not partial and status[1] != b"200":
+        why = {b"416": ": the file has become shorter", b"206": " without a range"}.get(status[1], "")
+        if status[1][0] == 0x33:
+            why = ": a redirect, and those are not followed"
+        raise TransportError("HTTP: status {}{}".format(status[1].decode(), why))
     if b"transfer-encoding" in headers or b"content-encoding" in headers:
         raise TransportError("HTTP: encoded body")
     length = headers.get(b"content-length", b"")
     if not _is_number(length):
         raise TransportError("HTTP: no content length")
-    if int(length) > limit:
-        raise TransportError("HTTP: {} bytes, at most {} expected".format(int(length), limit))
-    return int(length)
+    length = int(length)
+    found = headers.get(b"etag", b"")
+    found = found.decode() if found[:1] == b'"' and all(0x20 < c < 0x7F for c in found) else ""
+    total = start + length if partial else length
+    if partial:
+        if headers.get(b"content-range") != "bytes {}-{}/{}".format(start, total - 1, total).encode():
+            raise TransportError("HTTP: another range than asked for")
+        if tag and found and found != tag:
+            raise TransportError("HTTP: a range of another file than before")
+    if total > limit:
+        raise TransportError("HTTP: {} bytes, at most {} expected".format(total, limit))
+    if total < start:
+        raise TransportError("HTTP: the file has become shorter")
+    return total - start, 0 if partial else start, found
 
 
 def _is_number(text):

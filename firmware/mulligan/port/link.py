@@ -77,15 +77,28 @@ class Link:
 
 
 class Body:
-    """``size`` bytes to come. Close it when done."""
+    """``size`` bytes to come, after ``ahead`` others that were not asked for; ``tag``: the file's strong ETag, or "". Close it
+    when done."""
 
-    def __init__(self, link, size):
+    def __init__(self, link, size, ahead, tag):
         self._link = link
         self._left = size
+        self._ahead = ahead
         self.size = size
+        self.tag = tag
+
+    def skip(self, buf):
+        """Pass over what comes ahead, as much as ``buf`` holds. Returns whether there is more of it. Raises: as readinto()."""
+        if self._ahead:
+            piece = memoryview(buf)[: self._ahead]
+            self._link.readinto(piece)
+            self._ahead -= len(piece)
+        return self._ahead > 0
 
     def readinto(self, buf):
         """Fill all of ``buf``. Raises: TransportError where the link ends before, drips, or the body is shorter."""
+        while self._ahead:
+            self.skip(buf)
         if len(buf) > self._left:
             raise TransportError("HTTP: the body is shorter than expected")
         self._link.readinto(buf)
