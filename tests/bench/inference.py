@@ -98,12 +98,12 @@ else:
     class Free:
         def readinto(self, at, buf):
             pass
-    model._runtime.source = Free()
+    model.source = Free()
     unread = min([ns(model.invoke) for _ in range(3)])
     def idle(arena, weights, at, p):
         pass
-    for _, step in model._steps:
-        step._kernel = idle
+    for step in model._steps:
+        step[0] = idle
     bytecode = min([ns(model.invoke) for _ in range(3)])
     loop, whole = [min(column) for column in zip(*pairs)]
     print(whole, loop, bytecode, max(1, unread - bytecode), reads, size, model.macs, heap, model.arena_size, len(model.input(0)))

@@ -43,7 +43,8 @@ def golden() -> dict[str, dict[str, object]]:
 
 def _litert_copy(model: bytes) -> bytes:
     """Return a copy in which every bias (INT32) is said to be quantised along dimension 0."""
-    from mulligan.tflite.graph import INT32, Graph
+    from mulligan.tflite.codes import INT32
+    from mulligan.tflite.graph import Graph
     from tflite.models import BytesSource
 
     source = BytesSource(bytearray(model))

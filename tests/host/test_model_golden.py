@@ -12,7 +12,7 @@ import pytest
 
 from host.models import Command
 from mulligan.core import slot
-from mulligan.tflite import loader
+from mulligan.tflite import interpreter, loader
 from mulligan_host.errors import HostError
 from mulligan_host.models import crosscheck, folders, golden
 from mulligan_host.models.engine import Engine
@@ -28,8 +28,8 @@ def digits() -> Engine:
     return Engine(DIGITS.read_bytes())
 
 
-def info_of(path: Path) -> loader.Info:
-    info: loader.Info = loader.inspect(ByteSource(path.read_bytes()))
+def info_of(path: Path) -> interpreter.Info:
+    info: interpreter.Info = loader.inspect(ByteSource(path.read_bytes()))
     return info
 
 

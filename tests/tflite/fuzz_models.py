@@ -13,6 +13,11 @@ import sys
 GUARD = 64
 #: Most reads of a model, by loading and two inferences: bounds the time that a mutant takes.
 READS = 100000
+PASSES = (
+    "names graph once ops.conv ops.depthwise ops.dense ops.elementwise ops.lookup ops.lstm ops.mean ops.move ops.pool "
+    "ops.quantise ops.reshape ops.slide ops.softmax ops.svdf ops.variables plan states opnames layers memory recurrent_load "
+    "recurrent"
+)
 _EXTREMES = [struct.pack("<I", v) for v in (0xFFFFFFFF, 0x7FFFFFFF, 0, 0x80000000, 1, 0x10000, 0x100, 0x7F800000)]
 
 
@@ -157,12 +162,11 @@ class _Never:
 def library():
     """What `attempt` needs, imported for good, so that loading borrows nothing."""
     from mulligan.core.errors import ModelError
-    from mulligan.tflite import arena, interpreter, layers, loader, memory, ops, recurrent, single  # noqa: F401
+    from mulligan.tflite import interpreter, limits, loader
 
-    for name in set(ops.FAMILIES.values()) | {"slide", "curves", "sigmoid"}:
-        __import__("mulligan.tflite.ops." + name)
-    __import__("mulligan.tflite.opnames")
-    return loader.inspect, interpreter.Interpreter, ModelError, arena.MAX_ARENA
+    for name in PASSES.split():
+        __import__("mulligan.tflite." + name)
+    return loader.inspect, interpreter.Interpreter, ModelError, limits.MAX_ARENA
 
 
 def main(package, pack, first, count, work):

@@ -5,8 +5,8 @@ import sys
 from common import raises
 from mulligan.core.errors import ModelError, Unsupported
 from mulligan.tflite import graph
-from mulligan.tflite.arena import MAX_ARENA
 from mulligan.tflite.interpreter import Interpreter
+from mulligan.tflite.limits import MAX_ARENA
 from mulligan.tflite.loader import inspect
 from tflite.models import DATA, BytesSource, Random, load
 
@@ -81,6 +81,14 @@ class Edited:
         self.graph = graph.Graph(BytesSource(self.data))
         self.reader = self.graph.reader
 
+    def operator(self, i):
+        """Position of an operator's table."""
+        return self.reader.table(self.graph._ops + 4 * i)
+
+    def options(self, i):
+        """Position of the table of an operator's options."""
+        return self.reader.child(self.operator(i), 4)
+
     def tensor(self, index):
         """Position of a tensor's table."""
         return self.reader.table(self.graph._tensors + 4 * index)
@@ -128,16 +136,15 @@ def test_constants_of_the_wrong_length():
 
 def test_weights_with_a_zero_point():
     m = Edited("conv_same_s2_none")
-    t = m.graph.tensor(m.graph.op(0).inputs[1])
-    assert "zero point" in m.refuses(t.zeros_at + 8, 1, Unsupported)
-    m.refuses(t.zeros_at + 4, 1)
+    zeros, _ = m.reader.vector(m.reader.child(m.tensor(m.graph.op(0).inputs[1]), 4), 3, 8)
+    assert "zero point" in m.refuses(zeros + 8, 1, Unsupported)
+    m.refuses(zeros + 4, 1)
 
 
 def test_indices_out_of_range():
     m = Edited("classifier")
     for op in range(m.graph.op_count):
-        sub = m.reader.table(m.reader.vector(m.reader.table(0), 2, 4)[0])
-        t = m.reader.table(m.reader.vector(sub, 3, 4)[0] + 4 * op)
+        t = m.operator(op)
         for field in (1, 2):
             at, count = m.reader.vector(t, field, 4)
             for i in range(count):
@@ -149,10 +156,7 @@ def test_indices_out_of_range():
 
 def test_graph_that_bites_its_tail():
     m = Edited("dense")
-    sub = m.reader.table(m.reader.vector(m.reader.table(0), 2, 4)[0])
-    ops = m.reader.vector(sub, 3, 4)[0]
-    inputs = m.reader.vector(m.reader.table(ops), 1, 4)[0]
-    outputs = m.reader.vector(m.reader.table(ops), 2, 4)[0]
+    inputs, outputs = [m.reader.vector(m.operator(0), field, 4)[0] for field in (1, 2)]
     m.refuses(inputs, m.graph.op(1).outputs[0])  # reads what comes later
     m.refuses(inputs, m.graph.op(0).outputs[0])  # reads what it writes
     m.refuses(outputs, m.graph.inputs[0])  # writes the model's input
@@ -176,13 +180,11 @@ def test_unsupported_is_named():
 
 
 def test_options_that_lie():
-    m = Edited("conv_same_s2_none")
-    op = m.graph.op(0)
-    for field in (1, 2):
-        for value in (0, -1, 0x7FFFFFFF, 3):
-            m.refuses(m.reader.field(op.options, field, 4), value)
-    m = Edited("average_pool")
-    op = m.graph.op(0)
-    for field in (3, 4):
-        for value in (0, -3, 0x7FFFFFFF):
-            m.refuses(m.reader.field(op.options, field, 4), value)
+    for name, fields, values in (
+        ("conv_same_s2_none", (1, 2), (0, -1, 0x7FFFFFFF, 3)),
+        ("average_pool", (3, 4), (0, -3, 0x7FFFFFFF)),
+    ):
+        m = Edited(name)
+        for field in fields:
+            for value in values:
+                m.refuses(m.reader.field(m.options(0), field, 4), value)

@@ -111,10 +111,10 @@ def test_activation_range():
         for value in (0.0005, 0.0234375, 0.0235, 0.1, 1.0, 4.0, 1e6, 1e30):
             one, six = [min(255, math.floor(number(bits(v / number(bits(value)))) + 0.5)) for v in (1, 6)]
             b = bits(value)
-            assert quant.activation_range(quant.NONE, b, zero) == (-128, 127)
-            assert quant.activation_range(quant.RELU, b, zero) == (zero, 127)
-            assert quant.activation_range(quant.RELU6, b, zero) == (zero, min(127, zero + six))
-            assert quant.activation_range(quant.RELU_N1_TO_1, b, zero) == (max(-128, zero - one), min(127, zero + one))
+            assert quant.activation_range(0, b, zero) == (-128, 127)
+            assert quant.activation_range(1, b, zero) == (zero, 127)
+            assert quant.activation_range(3, b, zero) == (zero, min(127, zero + six))
+            assert quant.activation_range(2, b, zero) == (max(-128, zero - one), min(127, zero + one))
     raises(ModelError, quant.activation_range, 4, bits(0.1), 0)
 
 

@@ -9,9 +9,7 @@ u16 own length, u16 table length, then a u16 per field; other references are uns
 """
 
 from ..core.model_errors import ModelError
-
-#: Largest file that is looked at, in bytes.
-MAX_FILE = 16 * 1024 * 1024
+from .limits import MAX_FILE
 
 _CACHE = 128
 
@@ -23,7 +21,7 @@ class Reader:
     Positions are byte offsets from the start of the file; position 0 stands for "absent".
     """
 
-    def __init__(self, source, identifier):
+    def __init__(self, source, name):
         if not 12 <= source.size <= MAX_FILE:
             raise ModelError("model of %d bytes: must be 12 to %d" % (source.size, MAX_FILE))
         self.size = source.size
@@ -33,8 +31,8 @@ class Reader:
         if self._cache is None:
             self._cache = bytearray(min(_CACHE, self.size))
             self._start = -1
-        if bytes([self.u8(4 + i) for i in range(4)]) != identifier:
-            raise ModelError("not a .tflite file: no %s at byte 4" % identifier.decode())
+        if bytes([self.u8(4 + i) for i in range(4)]) != name:
+            raise ModelError("not a .tflite file: no %s at byte 4" % name.decode())
 
     def _find(self, at, n):
         """Index into the cache of ``n`` (at most 8) bytes at position ``at``, reading them if need be."""
@@ -94,21 +92,21 @@ class Reader:
         at = self.field(table, index, 4)
         return self.table(at) if at else 0
 
-    def vector(self, table, index, width):
-        """(position of the first item, count) of a vector of ``width``-byte items; (0, 0) if absent."""
+    def vector(self, table, index, size):
+        """(position of the first item, count) of a vector of ``size``-byte items; (0, 0) if absent."""
         at = self.field(table, index, 4)
         if not at:
             return 0, 0
         at += self.u32(at)
         count = self.u32(at)
-        if at + 4 + count * width > self.size:
+        if at + 4 + count * size > self.size:
             raise ModelError("vector at byte %d is longer than the model" % at)
         return at + 4, count
 
-    def byte(self, table, index, default=0):
+    def byte(self, table, index, value=0):
         at = self.field(table, index, 1)
-        return self.u8(at) if at else default
+        return self.u8(at) if at else value
 
-    def int(self, table, index, default=0):
+    def int(self, table, index, value=0):
         at = self.field(table, index, 4)
-        return self.i32(at) if at else default
+        return self.i32(at) if at else value

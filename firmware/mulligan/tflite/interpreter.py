@@ -1,11 +1,20 @@
 """The interpreter: a model that was checked and planned once is run as often as wanted, without allocating anything."""
 
 import gc
+from collections import namedtuple
 
-from ..borrow import SHORT, Borrowed
+from ..borrow import SHORT, Borrowed, collect
 from ..core.model_errors import NoMemory, Unsupported
-from . import kernels, step  # noqa: F401  `step` stays in memory, so that each load finds the same one
-from .runtime import Runtime
+from . import kernels
+from .limits import READ
+
+#: One input or output: its shape, and value = scale * (byte - zero_point), the byte being an int8, or uint8, by ``type``
+#: (TensorType); floats, 4 bytes little-endian, have a scale_bits of 0.
+Port = namedtuple("Port", "shape scale_bits zero_point type")
+
+#: What a model asks for. arena: bytes to work in, activations and behind them scratch; ops: operator codes in order; macs: work
+#: of one inference; inputs, outputs: tuples of `Port`.
+Info = namedtuple("Info", "arena ops macs inputs outputs")
 
 
 def _threshold(n):
@@ -32,32 +41,47 @@ class Interpreter:
     """
 
     def __init__(self, source, arena=None, meter=None, kernel=kernels.get):
+        self.source = source
+        self.view = getattr(source, "view", None)
+        self.kernel = kernel
+        self.memory = None  # what the model keeps from one inference to the next (`memory.Memory`)
+        self.bound = []  # what works in the arena, and must know of another one
+        self._meter = meter
+        self._steps = ()
         threshold = _threshold(4096)  # what stays must lie together, not behind what a full heap of garbage leaves
         try:
-            # In two passes, of which each has its own modules: what the first leaves in memory is next to nothing, so that the
-            # arena, and then all that stays, find the heap in one piece.
             with Borrowed("tflite.loader") as loader:
-                self._info, at, self._places, plan = loader.survey(source)
+                self._info, plan = loader.survey(source)
             loader = None
+            collect()
             if arena is None:
                 arena = bytearray(self._info.arena)
             elif len(arena) < self._info.arena:
                 raise Unsupported("an arena of %d bytes where the model needs %d" % (len(arena), self._info.arena))
-            self._runtime = Runtime(source, kernel, arena)
+            self.arena = arena
+            self._places = plan.ends
             with Borrowed("tflite.layers") as layers:
-                self._steps = layers.load(self._runtime, at, plan)
+                self._steps = layers.load(self, plan)
+            layers = None
+            self.bind(arena)
         except MemoryError:
             raise NoMemory("too little memory for this model; inspect() says what it needs")
         finally:
             _threshold(threshold)
-        self._meter = meter
-        self.bind(arena)
 
     def bind(self, arena):
         """Work in another ``arena`` of at least `arena_size` bytes from now on; None: in none until the next bind."""
-        self._runtime.bind(arena)
+        self.arena = arena
         view = memoryview(arena or b"")
         self._inputs, self._outputs = [tuple([view[o : o + n] for o, n in ends]) for ends in self._places]
+        for step in self._steps:
+            _, _, _, work, data, size, chunk, views = step
+            if size and self.view is None:
+                step[7] = arena and _views(view, work, size, chunk)
+            elif size and views is None:
+                step[7] = [self.view[data + i : data + min(i + chunk, size)] for i in range(0, size, chunk)]
+        for one in self.bound:
+            one.bind(arena)
 
     @property
     def arena_size(self):
@@ -70,7 +94,7 @@ class Interpreter:
         return self._info.macs
 
     def describe(self):
-        """The model's `Info`."""
+        """The model's `interpreter.Info`."""
         return self._info
 
     def input(self, i=0):
@@ -83,16 +107,43 @@ class Interpreter:
 
     def reset(self):
         """Forget what the model keeps from one inference to the next, if it does: as after loading."""
-        if self._runtime.memory:
-            self._runtime.memory.reset()
+        if self.memory:
+            self.memory.reset()
 
     def invoke(self):
         """Run the model. Allocates nothing. Raises only what the source's ``readinto`` does, and then nothing was learned."""
-        rt = self._runtime
-        meter = self._meter
-        for work, layer in self._steps:
-            if work is not None:
-                rt.enter(work)
-            layer.run(rt)
-            if meter and layer.macs:
-                meter(layer.macs)
+        arena = self.arena
+        streamed = self.view is None
+        for kernel, p, macs, _, data, size, chunk, views in self._steps:
+            at = 0
+            if not size:
+                kernel(arena, arena, 0, p)
+            elif chunk < size:
+                while at < size:
+                    if streamed:
+                        piece = views[size - at < chunk]
+                        self.source.readinto(data + at, piece)
+                    else:
+                        piece = views[at // chunk]
+                    kernel(arena, piece, at, p)
+                    at += chunk
+            else:
+                if streamed:
+                    while at < size:
+                        at += READ
+                        self.source.readinto(data + at - READ, views[at // READ])
+                kernel(arena, views[0], 0, p)
+            if macs and self._meter:
+                self._meter(macs)
+
+
+def _views(view, work, size, chunk):
+    """What a step reads its constants into: for a call of the kernel with each ``chunk``, that and what is left for the last one;
+    for a single call, all of it, and then the pieces in which it is read.
+    """
+    if chunk < size:
+        return view[work : work + chunk], view[work : work + (size % chunk or chunk)]
+    whole = view[work : work + size]
+    if size <= READ:
+        return whole, whole
+    return [whole] + [view[work + i : work + min(i + READ, size)] for i in range(0, size, READ)]

@@ -1,47 +1,51 @@
-"""The second look at a model, when its arena is there: each operator becomes what runs, with its constants worked out."""
+"""The last pass over a model, when its arena is there: each layer becomes a step, its constants worked out."""
 
 from array import array
 
 from ..borrow import collect
-from . import ops
-from .graph import INT8, Graph
-from .runtime import READ
-from .step import Step
+from . import channels
+from .codes import KERNELS
 
 
-def load(rt, at, plan):
-    """[(place to work in, step)] of the model that ``rt`` reads; ``at`` and ``plan`` are `loader.survey`'s.
+def load(engine, plan):
+    """The steps of a model: [kernel, its parameters, macs, offset of its place to work in, and of its constants: position in the
+    file, bytes, bytes of a call, None in place of `Interpreter.bind`'s views]. Those of ``plan``, a `plan.Plan`, are used up.
 
     Raises: ModelError, Unsupported.
     """
-    graph = Graph(rt.source)
-    steps = _flips(graph, graph.inputs, rt, at)  # (place to work in, step)
+    before, after = plan.flips
+    found = _flips(engine, before)
+    last = _flips(engine, after)
     if plan.states:
-        from .memory import Memory, Save
+        from . import memory
 
-        rt.memory = Memory(rt, *plan.states)
-        steps.append((None, rt.memory))
-    for number, i in enumerate(plan.order):
-        layer = None
+        first, after = memory.load(engine, *plan.states)
+        found.append([first, None, 0, 0, 0, 0, 0, None])
+        last.insert(0, [after, None, 0, 0, 0, 0, 0, None])
+    plan.steps.reverse()
+    while plan.steps:
         collect()
-        work = at.get(~number)
-        if work is not None:
-            rt.prepare(work, plan.chunks[number])
-        for index in plan.constants.get(i, ()):
-            n = graph.tensor(index).elements
-            p = array("i", (at[index], 128))
-            steps.append((work, Step(0, rt.kernel("constant").constant, p, graph.tensor(index).data, n, min(READ, n))))
-            rt.weights(graph.tensor(index).data, min(READ, n))  # makes the views
-            rt.weights(graph.tensor(index).data, n % READ or min(READ, n))
-        layer = ops.prepare(graph, graph.op(i), at)
-        if layer.macs:
-            steps.append((work, layer.load(rt)))
-    if plan.states:
-        steps.append((None, Save(rt.memory)))
-    return steps + _flips(graph, graph.outputs, rt, at)
+        words = plan.steps.pop()
+        kernel, macs, work, chunk, data, size, piece, n = words[:8]
+        name = KERNELS.split(" ")[kernel]
+        constants = words[8 : 8 + n]
+        p = words[8 + n :]
+        words = None
+        reader = channels.Pieces(engine, work, chunk)
+        if name in ("svdf", "lstm"):
+            from . import recurrent_load
+
+            found.append([getattr(recurrent_load, name)(engine, p, constants, reader), None, macs, 0, 0, 0, 0, None])
+            continue
+        if n:
+            p = channels.table(reader, constants, p)
+            bias, zero, inner = constants[4:7]
+            channels.fold(reader, p, p[0], data, size, bias, zero, inner, p[2])
+            if name == "gemm":
+                p[34] = reader.mapped
+        found.append([getattr(engine.kernel(name), name), p, macs, work, data, size, piece, None])
+    return found + last
 
 
-def _flips(graph, ends, rt, at):
-    # Two outputs may be one through a RESHAPE, which must not be flipped twice.
-    places = {(at[i], graph.tensor(i).elements) for i in ends if graph.tensor(i).type == INT8}
-    return [(None, Step(0, rt.kernel("int8").flip, array("i", place))) for place in places]
+def _flips(engine, places):
+    return [[engine.kernel("int8").flip, array("i", place), 0, 0, 0, 0, 0, None] for place in places]

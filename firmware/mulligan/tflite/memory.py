@@ -3,24 +3,33 @@
 from array import array
 
 
+def load(engine, at, size, starts):
+    """(what a step before the first one runs, what one after the last one does); see `Memory`."""
+    engine.memory = Memory(engine, at, size, starts)
+    return engine.memory.run, engine.memory.save
+
+
 class Memory:
     """``starts`` is `states.States`'s; the states' block lies at offset ``at`` of the arena. An inference that fails changes
     nothing.
     """
 
-    macs = 0
-
-    def __init__(self, rt, at, size, starts):
-        self._rt = rt
+    def __init__(self, engine, at, size, starts):
+        self._source = engine.source
+        self._at = at
         self._size = size
         self._starts = starts
         self._kept = bytearray(size)
-        self._copy = rt.kernel("constant").constant
+        self._copy = engine.kernel("constant").constant
         self._to = array("i", (at, 0))
         self._back = array("i", (0, 0))
         self._first = array("i", (0, 128))
-        self._arena = self._view = None
+        engine.bound.append(self)
         self.reset()
+
+    def bind(self, arena):
+        """Work in another arena; None: in none."""
+        self._view = arena and memoryview(arena)[self._at : self._at + self._size]
 
     def reset(self):
         """Forget all that was learned."""
@@ -32,23 +41,13 @@ class Memory:
                 for i in range(0, n, 256):
                     m = min(256, n - i)
                     piece = bytearray(m)
-                    self._rt.source.readinto(data + i, piece)
+                    self._source.readinto(data + i, piece)
                     self._copy(self._kept, piece, i, self._first)
 
-    def run(self, rt):
+    def run(self, arena, weights, at, p):
         """Before the first operator: the states into the arena."""
-        self._copy(rt.arena, self._kept, 0, self._to)
+        self._copy(arena, self._kept, 0, self._to)
 
-    def save(self, rt):
+    def save(self, arena, weights, at, p):
         """After the last one."""
-        if self._arena is not rt.arena:
-            self._arena = rt.arena
-            self._view = memoryview(rt.arena)[self._to[0] : self._to[0] + self._size]
         self._copy(self._kept, self._view, 0, self._back)
-
-
-class Save:
-    macs = 0
-
-    def __init__(self, memory):
-        self.run = memory.save

@@ -8,7 +8,10 @@ Sources: tensorflow/lite/kernels/internal/quantization_util.cc and kernels/kerne
 
 from ..core.model_errors import ModelError, Unsupported
 
-NONE, RELU, RELU_N1_TO_1, RELU6 = 0, 1, 2, 3
+_NONE = 0
+_RELU = 1
+_RELU_N1_TO_1 = 2
+_RELU6 = 3
 
 
 def parts(bits):
@@ -65,13 +68,13 @@ def multiplier(n, d, e):
 
 def activation_range(activation, scale_bits, zero_point):
     """CalculateActivationRangeQuantized for int8: (lowest, highest) output. Raises: Unsupported."""
-    if activation == NONE:
+    if activation == _NONE:
         return -128, 127
-    if activation == RELU:
+    if activation == _RELU:
         return zero_point, 127
-    if activation == RELU6:
+    if activation == _RELU6:
         return zero_point, min(127, zero_point + quantised(6, scale_bits))
-    if activation == RELU_N1_TO_1:
+    if activation == _RELU_N1_TO_1:
         one = quantised(1, scale_bits)
         return max(-128, zero_point - one), min(127, zero_point + one)
     raise Unsupported("fused activation %d" % activation)

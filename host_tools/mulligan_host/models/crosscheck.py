@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mulligan.core.errors import Unsupported
-from mulligan.tflite import loader
+from mulligan.tflite import interpreter
+from mulligan.tflite.codes import INT32
 from mulligan.tflite.flatbuffer import Reader
-from mulligan.tflite.graph import INT32
 from mulligan_host.errors import HostError
 from mulligan_host.models.samples import split
 from mulligan_host.models.source import ByteSource
@@ -28,7 +28,7 @@ _SHAPE, _TYPE, _QUANTIZATION = 0, 1, 4
 _AXIS = 6
 
 
-def outputs(model: bytes, info: loader.Info, inputs: list[bytes]) -> NDArray[np.int8]:
+def outputs(model: bytes, info: interpreter.Info, inputs: list[bytes]) -> NDArray[np.int8]:
     """Return what the reference kernels give for ``inputs``, in order, a row each.
 
     Raises: HostError where there is no such LiteRT, or it refuses the model; Unsupported for LSTM.

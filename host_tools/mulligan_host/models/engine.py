@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 from numpy.typing import NDArray
 
-from mulligan.tflite import interpreter, loader
+from mulligan.tflite import interpreter
 from mulligan_host.models import kernels
 from mulligan_host.models.source import ByteSource
 
@@ -38,9 +38,9 @@ class Engine:
         self.source.reads = self.source.bytes_read = 0
 
     @property
-    def info(self) -> loader.Info:
+    def info(self) -> interpreter.Info:
         """What the model is."""
-        info: loader.Info = self._engine.describe()
+        info: interpreter.Info = self._engine.describe()
         return info
 
     def reset(self) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mulligan.tflite import loader
+from mulligan.tflite import interpreter
 from mulligan_host.errors import HostError
 from mulligan_host.models.samples import quantise
 
@@ -50,7 +50,7 @@ def list_files(folder: Path, suffixes: tuple[str, ...]) -> tuple[list[Path], NDA
     return [path for path, _ in found], np.array([label for _, label in found], np.int64)
 
 
-def load_images(folder: Path, info: loader.Info, real: Real | None) -> tuple[list[bytes], NDArray[np.int64] | None]:
+def load_images(folder: Path, info: interpreter.Info, real: Real | None) -> tuple[list[bytes], NDArray[np.int64] | None]:
     """Return the images in ``folder`` as inputs, and their labels if they have any. Raises: HostError."""
     shape = info.inputs[0].shape
     if len(info.inputs) != 1 or len(shape) != 4 or shape[0] != 1 or shape[3] not in (1, 3):
@@ -72,7 +72,7 @@ def load_images(folder: Path, info: loader.Info, real: Real | None) -> tuple[lis
     return _inputs(paths, read, info, real, 8), labels
 
 
-def load_wavs(folder: Path, info: loader.Info, real: Real | None) -> tuple[list[bytes], NDArray[np.int64] | None]:
+def load_wavs(folder: Path, info: interpreter.Info, real: Real | None) -> tuple[list[bytes], NDArray[np.int64] | None]:
     """Return the wavs in ``folder`` as inputs, and their labels if they have any. Raises: HostError."""
     if len(info.inputs) != 1:
         raise HostError(f"the model takes {len(info.inputs)} inputs, not one stretch of sound")
@@ -92,7 +92,7 @@ def load_wavs(folder: Path, info: loader.Info, real: Real | None) -> tuple[list[
 
 
 def _inputs(
-    paths: list[Path], read: Callable[[Path], NDArray[np.float64]], info: loader.Info, real: Real | None, bits: int
+    paths: list[Path], read: Callable[[Path], NDArray[np.float64]], info: interpreter.Info, real: Real | None, bits: int
 ) -> list[bytes]:
     """What ``read`` gives for each path, signed numbers of ``bits`` bits, as inputs of the model."""
     rows = []

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mulligan.core import slot
-from mulligan.tflite import loader
-from mulligan.tflite.graph import FLOAT32, UINT8
+from mulligan.tflite import interpreter
+from mulligan.tflite.codes import FLOAT32, UINT8
 from mulligan_host.errors import HostError
 from mulligan_host.models.engine import Engine, Progress
 from mulligan_host.models.samples import dtype, numbers
@@ -135,7 +135,7 @@ def _lead(outputs: NDArray[np.float64]) -> NDArray[np.float64]:
     return outputs - np.where(outputs == top[:, -1:], top[:, -2:-1], top[:, -1:])
 
 
-def _encode(steps: Steps, info: loader.Info) -> bytes:
+def _encode(steps: Steps, info: interpreter.Info) -> bytes:
     """The inputs that ``steps``, -128 to 127 for each value, stand for: int8 itself, or uint8; a float is a 32nd of it."""
     parts = []
     at = 0
@@ -147,7 +147,7 @@ def _encode(steps: Steps, info: loader.Info) -> bytes:
     return b"".join(parts)
 
 
-def _noise(info: loader.Info, rng: np.random.Generator, kind: int) -> Steps:
+def _noise(info: interpreter.Info, rng: np.random.Generator, kind: int) -> Steps:
     """One vector of inputs: in turn noise over the full range, noise about zero, blobs, one value, a few spikes."""
     parts = []
     for port in info.inputs:
@@ -175,7 +175,7 @@ def _blobs(shape: tuple[int, ...], rng: np.random.Generator) -> Steps:
     return values.reshape(-1)
 
 
-def _changed(old: Steps, other: Steps, info: loader.Info, rng: np.random.Generator) -> Steps:
+def _changed(old: Steps, other: Steps, info: interpreter.Info, rng: np.random.Generator) -> Steps:
     """The vector changed: a stretch of it made noise, or noisier; or all of it weaker, stronger or shifted; or mixed."""
     kind = rng.integers(5)
     if kind == 0:

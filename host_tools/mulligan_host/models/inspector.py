@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from mulligan.core.errors import ModelError
 from mulligan.tflite import graph as graphs
-from mulligan.tflite import loader, ops
-from mulligan.tflite.arena import Planner
-from mulligan.tflite.opnames import op_name
+from mulligan.tflite import interpreter, loader, ops
+from mulligan.tflite.opnames import op_name, type_name
+from mulligan.tflite.records import Model
 from mulligan_host import boards
 from mulligan_host.models.engine import Engine
 from mulligan_host.models.samples import float32, input_size
@@ -45,7 +45,7 @@ class Operator:
 class Inspection:
     size: int
     operators: Sequence[Operator]
-    info: loader.Info | None
+    info: interpreter.Info | None
     """What the device's own look at it says; None if it is refused, and then ``problem`` says why."""
     problem: str | None
     reads: int
@@ -63,26 +63,25 @@ def inspect(model: bytes) -> Inspection:
     source = ByteSource(model)
     graph = graphs.Graph(source)
     try:
-        info: loader.Info | None = loader.inspect(source)
+        info: interpreter.Info | None = loader.inspect(source)
         problem = None
     except ModelError as e:
         info, problem = None, str(e)
     works = _works(model) if info else []
     operators = []
-    planner = Planner(graph)
     for i in range(graph.op_count):
-        op = graph.op(i)
+        code, reads_from, writes_to = graph.operands(i)
         macs, why = 0, None
         try:
-            planner.follow(op)
-            macs = ops.prepare(graph, op, planner.blocks).macs
+            tensors = {index: graph.tensor(index) for index in reads_from + writes_to if index >= 0}
+            macs = ops.layers(Model([graph.op(i)], tensors, (), ()))[0].macs
         except ModelError as e:
             # In a model that is run, this operator isn't: it only works out the shape for a RESHAPE.
             why = None if info else str(e)
         _, reads, size = works.pop(0) if works and macs else (0, 0, 0)
-        inputs = tuple(_tensor(graph, index) if index >= 0 else None for index in op.inputs)
-        outputs = tuple(_tensor(graph, index) for index in op.outputs)
-        operators.append(Operator(op_name(op.code), inputs, outputs, macs, reads, size, why))
+        inputs = tuple(_tensor(graph, index) if index >= 0 else None for index in reads_from)
+        outputs = tuple(_tensor(graph, index) for index in writes_to)
+        operators.append(Operator(op_name(code), inputs, outputs, macs, reads, size, why))
     reads, size = (sum(getattr(o, field) for o in operators) for field in ("reads", "bytes_read"))
     return Inspection(len(model), operators, info, problem, reads, size)
 
@@ -102,5 +101,4 @@ def _works(model: bytes) -> list[tuple[int, int, int]]:
 
 def _tensor(graph: graphs.Graph, index: int) -> Tensor:
     t = graph.tensor(index)
-    scale = float32(graph.scale(t)) if t.scales else None
-    return Tensor(index, graphs.type_name(t.type), t.shape, t.scales, scale, graph.zero_point(t) if t.zeros else 0, t.bytes)
+    return Tensor(index, type_name(t.type), t.shape, t.scales, float32(t.scale) if t.scales else None, t.zero, t.bytes)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mulligan.core import errors
-from mulligan.tflite import loader
+from mulligan.tflite import interpreter
 from mulligan_host.build import build_package
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
@@ -29,7 +29,7 @@ class Job:
     """``inputs`` for a ``model``, one vector each. ``stream``: most bytes of a read; ``fresh``: each vector from a new state."""
 
     model: bytes
-    info: loader.Info
+    info: interpreter.Info
     inputs: Sequence[bytes]
     stream: int = STREAM
     fresh: bool = False

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mulligan.core import slot
-from mulligan.tflite import loader
-from mulligan.tflite.graph import FLOAT32, UINT8
+from mulligan.tflite import interpreter
+from mulligan.tflite.codes import FLOAT32, UINT8
 from mulligan_host import files
 from mulligan_host.errors import HostError
 
@@ -58,7 +58,7 @@ def check_samples(path: Path, arrays: Arrays) -> Samples:
     return Samples(x, y, outputs)
 
 
-def load_inputs(path: Path, info: loader.Info) -> list[bytes]:
+def load_inputs(path: Path, info: interpreter.Info) -> list[bytes]:
     """Return the inputs in ``path`` as the bytes the model takes: those of an .npz's array x, or raw, back to back.
 
     A model's inputs follow each other in order, in x too. Raises: HostError, OSError.
@@ -72,27 +72,27 @@ def load_inputs(path: Path, info: loader.Info) -> list[bytes]:
     return [raw[at : at + most] for at in range(0, len(raw), most)]
 
 
-def dtype(port: loader.Port) -> np.dtype[Any]:
+def dtype(port: interpreter.Port) -> np.dtype[Any]:
     """Return the type of the numbers of an input or output."""
     return np.dtype({FLOAT32: np.float32, UINT8: np.uint8}.get(port.type, np.int8))
 
 
-def size(port: loader.Port) -> int:
+def size(port: interpreter.Port) -> int:
     """Return the bytes of an input or output."""
     return int(math.prod(port.shape) * dtype(port).itemsize)
 
 
-def input_size(info: loader.Info) -> int:
+def input_size(info: interpreter.Info) -> int:
     """Return the bytes of one vector of inputs."""
     return sum(map(size, info.inputs))
 
 
-def output_size(info: loader.Info) -> int:
+def output_size(info: interpreter.Info) -> int:
     """Return the bytes of one vector of outputs."""
     return sum(map(size, info.outputs))
 
 
-def numbers(rows: NDArray[np.int8], ports: Sequence[loader.Port]) -> NDArray[np.float64]:
+def numbers(rows: NDArray[np.int8], ports: Sequence[interpreter.Port]) -> NDArray[np.float64]:
     """Return vectors of inputs or outputs, a row of bytes each, as the numbers that they are, unscaled."""
     parts = []
     at = 0
@@ -103,7 +103,7 @@ def numbers(rows: NDArray[np.int8], ports: Sequence[loader.Port]) -> NDArray[np.
     return np.concatenate(parts, axis=1)
 
 
-def split(vector: bytes, ports: Sequence[loader.Port]) -> list[bytes]:
+def split(vector: bytes, ports: Sequence[interpreter.Port]) -> list[bytes]:
     """Return the parts of a vector that belong to each port."""
     parts = []
     at = 0
@@ -113,7 +113,7 @@ def split(vector: bytes, ports: Sequence[loader.Port]) -> list[bytes]:
     return parts
 
 
-def quantise(x: NDArray[np.generic], info: loader.Info) -> list[bytes]:
+def quantise(x: NDArray[np.generic], info: interpreter.Info) -> list[bytes]:
     """Return each sample of ``x`` as the bytes of the model's inputs, out-of-range values clamped. Raises: HostError."""
     flat = x.reshape(len(x), -1)
     if flat.dtype == np.int8 and flat.shape[1] == input_size(info):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mulligan.core import slot
 from mulligan.core.errors import FormatError, ModelError
-from mulligan.tflite import loader
+from mulligan.tflite import interpreter, loader
 from mulligan_host import files
 from mulligan_host.errors import HostError
 
@@ -40,7 +40,7 @@ def model_of(data: bytes) -> bytes:
     return data[header.model_at : header.model_at + header.model_size]
 
 
-def read_model(path: Path) -> tuple[bytes, loader.Info]:
+def read_model(path: Path) -> tuple[bytes, interpreter.Info]:
     """Return the .tflite in ``path``, or in the slot image there, and what it asks for.
 
     Raises: ModelError, Unsupported, FormatError, each naming ``path``; OSError.

@@ -7,8 +7,7 @@ fixedpoint.h.
 
 from ...core.model_errors import Unsupported
 from .. import fixedpoint, quant, single
-
-LOGISTIC, RELU, RELU6, TANH, LEAKY_RELU, HARD_SWISH = 14, 19, 21, 28, 98, 117
+from ..codes import HARD_SWISH, LEAKY_RELU, LOGISTIC, RELU, RELU6, TANH
 
 
 def curve(code, x_scale, x_zero, y_scale, y_zero, alpha):

@@ -3,31 +3,24 @@
 Sources: tensorflow/lite/micro/kernels, add_common.cc, sub_common.cc, mul_common.cc, and integer_ops/add.h and mul.h.
 """
 
-from array import array
-
 from ...core.model_errors import ModelError, Unsupported
 from .. import quant
-from ..step import Step
-from .layer import Layer, activation, clamp, operands
+from ..codes import ADD, MUL, SCRATCH
+from .layer import activation, layer, operands
 from .move import merged, strides
-
-_ADD, _MUL = 0, 18
-_OPTIONS = {0: 11, 18: 21, 41: 28}  # the numbers of their options' tables
 
 #: Accumulators at a time.
 _BLOCK = 256
 _ANY = 1 << 29  # no clamp
 
 
-def prepare(graph, op, at):
+def prepare(op, xs, ys):
     """See `ops`."""
-    (a, b), y = operands(graph, op, 2, 2, _OPTIONS[op.code])
-    ao, za = activation(graph, a, at)
-    bo, zb = activation(graph, b, at)
-    yo, zero = activation(graph, y, at)
+    (a, b), y = operands(xs, ys, 2, 2)
+    za, zb, zero = activation(a, True) + 128, activation(b, True) + 128, activation(y)
     dims = _broadcast(a.shape, b.shape, y.shape)
-    (am, ae), (bm, be), (ym, ye) = [quant.parts(graph.scale(t)) for t in (a, b, y)]
-    if op.code == _MUL:
+    (am, ae), (bm, be), (ym, ye) = [quant.parts(t.scale) for t in (a, b, y)]
+    if op.code == MUL:
         ramps = []
         scale = quant.multiplier(am * bm, ym, ae + be - ye)
     else:
@@ -42,9 +35,22 @@ def prepare(graph, op, at):
             raise Unsupported("an ADD or SUB whose sum is multiplied by 2**%d" % scale[1])
     if scale[1] > 30:
         raise Unsupported("a MUL that multiplies by 2**%d" % scale[1])
-    sign = 0 if op.code == _MUL else 1 if op.code == _ADD else -1
-    head = [ao, bo, za + 128, zb + 128, sign, y.elements]
-    return _Elementwise(head, yo, clamp(graph, op, 0, y, zero), scale, ramps, dims)
+    sign = 0 if op.code == MUL else 1 if op.code == ADD else -1
+    low, high = quant.activation_range(op.options[0], y.scale, zero)
+    size = y.elements
+    block = min(size, _BLOCK)
+    scratch = 0
+    p = [0, 0, 1, zero + 128, low - zero, high - zero, 2048 if ramps else 0, 0, 1, 0, 0, 0, 0, za, zb, sign, size, block, 0]
+    places = [(6, SCRATCH), (10, y.index), (11, a.index), (12, b.index), (18, SCRATCH)]
+    for m, s in ramps or [(0, 0)] * 2:
+        places.append((len(p), SCRATCH))
+        p += [scratch, 256, 0, m, s, 0, -_ANY, _ANY]
+        scratch += 1024
+    p.append(len(dims))
+    for d in dims:
+        p += d
+    p[0] = len(p)
+    return layer(size, "elementwise", p + [0, scale[0], scale[1] + 31], places, None, 0, p[6] + 4 * block)
 
 
 def _broadcast(a, b, y):
@@ -60,25 +66,3 @@ def _broadcast(a, b, y):
             raise ModelError("%s with %s to %s" % (a, b, y))
         dims.append((n, far if p > 1 else 0, to if q > 1 else 0))
     return merged(dims, 2)
-
-
-class _Elementwise(Layer):
-    def __init__(self, head, yo, clamp, scale, ramps, dims):
-        size = head[5]
-        super().__init__(size)
-        self._block = block = min(size, _BLOCK)
-        self.scratch = 4 * (block + (512 if ramps else 0))
-        self._parts = head, yo, clamp, scale, ramps, dims
-
-    def load(self, rt):
-        head, yo, clamp, (q, shift), ramps, dims = self._parts
-        at = rt.scratch_at
-        p = [0, 0, 1] + list(clamp) + [at + self.scratch - 4 * self._block, 0, 1, 0, yo] + head + [self._block, at]
-        for m, s in ramps or [(0, 0)] * 2:
-            p += [at, 256, 0, m, s, 0, -_ANY, _ANY]
-            at += 1024
-        p.append(len(dims))
-        for d in dims:
-            p += d
-        p[0] = len(p)
-        return Step(self.macs, rt.kernel("elementwise").elementwise, array("i", p + [0, q, shift + 31]))

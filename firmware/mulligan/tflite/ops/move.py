@@ -5,43 +5,38 @@ As in TFLite-Micro bytes are moved as they are, whatever scale and zero point ar
 ASSIGN_VARIABLE insist on the same ones. Not: STRIDED_SLICE with an ellipsis or a new axis.
 """
 
-from array import array
-
 from ...core.model_errors import ModelError, Unsupported
-from ..graph import INT8
-from ..step import Step
-from .layer import Layer, activation, constant, everything, ints, operands, same_quantisation
+from ..codes import ASSIGN_VARIABLE, CONCATENATION, INT8, PAD, PADV2, READ_VARIABLE, SPLIT, STRIDED_SLICE, TRANSPOSE
+from .layer import activation, constant, ints, layer, operands, same_quantisation
 
-_CONCATENATION, _PAD, _TRANSPOSE, _STRIDED_SLICE, _PADV2 = 2, 34, 39, 45, 60
-_SPLIT, _READ, _ASSIGN = 49, 143, 144
+_MOST = 16  # tensors that are split or put together
 
 
-def prepare(graph, op, at):
+def prepare(op, xs, ys):
     """See `ops`."""
-    make = {_CONCATENATION: _concatenation, _PAD: _pad, _PADV2: _pad, _TRANSPOSE: _transpose, _STRIDED_SLICE: _strided_slice,
-            _READ: _read, _ASSIGN: _assign}  # fmt: skip
-    return make.get(op.code, _split)(graph, op, at)
+    make = {CONCATENATION: _concatenation, PAD: _pad, PADV2: _pad, TRANSPOSE: _transpose, STRIDED_SLICE: _strided_slice,
+            READ_VARIABLE: _read, ASSIGN_VARIABLE: _assign}  # fmt: skip
+    return make.get(op.code, _split)(op, xs, ys)
 
 
-class Move(Layer):
-    """``boxes``: (x, y, [(count, step in x, step in y)]) of each; ``fill``: (offset, bytes, value), done before."""
-
-    def __init__(self, boxes, fill=(0, 0, 0)):
-        super().__init__(fill[1])
-        p = list(fill) + [len(boxes)]
-        for x, y, dims in boxes:
-            dims = merged(dims, 2)
-            n = 1
-            for d in dims:
-                n *= d[0]
-            self.macs += n
-            p += [x, y, len(dims)]
-            for d in dims:
-                p += d
-        self._p = p
-
-    def load(self, rt):
-        return Step(self.macs, rt.kernel("move").move, array("i", self._p))
+def _move(boxes, fill=None):
+    """The `Layer`. ``boxes``: (x, elements from its start on, y, elements from its start on, [(count, step in x, step in y)]) of
+    each; ``fill``: (tensor, value) that is filled with it before.
+    """
+    p = [0, fill[0].elements if fill else 0, fill[1] if fill else 0, len(boxes)]
+    places = [(0, fill[0].index)] if fill else []
+    macs = p[1]
+    for x, first, y, to, dims in boxes:
+        dims = merged(dims, 2)
+        n = 1
+        for d in dims:
+            n *= d[0]
+        macs += n
+        places += [(len(p), x.index), (len(p) + 1, y.index)]
+        p += [first, to, len(dims)]
+        for d in dims:
+            p += d
+    return layer(macs, "move", p, places)
 
 
 def merged(dims, steps):
@@ -92,58 +87,56 @@ def _parts(whole, parts, axis):
     return found
 
 
-def _concatenation(graph, op, at):
-    xs, ys = everything(graph, op, len(op.inputs), 16, 1, 10)
-    if not ys:
-        raise ModelError("a CONCATENATION without an output")
-    y = ys[0]
-    if graph.reader.byte(op.options, 1):
+def _concatenation(op, xs, ys):
+    xs, y = operands(xs, ys, len(xs), _MOST)
+    xs = xs[: len(op.inputs)]
+    axis, fused = op.options
+    if fused:
         raise Unsupported("a CONCATENATION with an activation")
-    yo, _ = activation(graph, y, at)
-    axis = _axis(graph.reader.int(op.options, 0), len(y.shape))
-    boxes = []
-    for x, (first, dims) in zip(xs, _parts(y, xs, axis)):
-        xo, _ = activation(graph, x, at)
-        same_quantisation(graph, x, y)
-        boxes.append((xo, yo + first, [(n, inside, outside) for n, outside, inside in dims]))
-    return Move(boxes)
+    activation(y)
+    for x in xs:
+        activation(x, True)
+        same_quantisation(x, y)
+    parts = _parts(y, xs, _axis(axis, len(y.shape)))
+    return _move([(x, 0, y, first, [(n, a, b) for n, b, a in dims]) for x, (first, dims) in zip(xs, parts)])
 
 
-def _split(graph, op, at):
-    if op.code == _SPLIT:
-        (axis, x), ys = everything(graph, op, 2, 2, 16, 35)
-    else:
-        (x, _, axis), ys = everything(graph, op, 3, 3, 16, 79)
-    xo, _ = activation(graph, x, at)
-    axis = _axis(ints(graph, axis, 1)[0], len(x.shape))
-    if op.code == _SPLIT and len({y.shape for y in ys}) != 1:
+def _split(op, xs, ys):
+    if len(xs) != (2 if op.code == SPLIT else 3) or None in xs or not 0 < len(ys) <= _MOST:
+        raise ModelError("a SPLIT of %d inputs to %d outputs" % (len(xs), len(ys)))
+    axis, x = xs if op.code == SPLIT else (xs[2], xs[0])
+    activation(x)
+    for y in ys:
+        activation(y)
+    if op.code == SPLIT and len({y.shape for y in ys}) != 1:
         raise ModelError("SPLIT into unequal parts")
-    return Move([(xo + first, activation(graph, y, at)[0], dims) for y, (first, dims) in zip(ys, _parts(x, ys, axis))])
+    parts = _parts(x, ys, _axis(ints(axis, 1)[0], len(x.shape)))
+    return _move([(x, first, y, 0, dims) for y, (first, dims) in zip(ys, parts)])
 
 
-def _transpose(graph, op, at):
-    (x, order), y = operands(graph, op, 2, 2, 26)
-    xo, _ = activation(graph, x, at)
-    yo, _ = activation(graph, y, at)
+def _transpose(op, xs, ys):
+    (x, order), y = operands(xs, ys, 2, 2)
+    activation(x)
+    activation(y)
     rank = len(x.shape)
-    order = ints(graph, order, rank)
+    order = ints(order, rank)
     if sorted(order) != list(range(rank)) or y.shape != tuple([x.shape[i] for i in order]):
         raise ModelError("TRANSPOSE from %s to %s by %s" % (x.shape, y.shape, order))
     far = strides(x.shape)
-    return Move([(xo, yo, [(n, far[i], to) for n, i, to in zip(y.shape, order, strides(y.shape))])])
+    return _move([(x, 0, y, 0, [(n, far[i], to) for n, i, to in zip(y.shape, order, strides(y.shape))])])
 
 
-def _strided_slice(graph, op, at):
-    (x, begin, end, step), y = operands(graph, op, 4, 4, 32)
-    xo, _ = activation(graph, x, at)
-    yo, _ = activation(graph, y, at)
-    r = graph.reader
+def _strided_slice(op, xs, ys):
+    (x, *corners), y = operands(xs, ys, 4, 4)
+    activation(x)
+    activation(y)
     rank = len(x.shape)
-    begins, ends, steps = [ints(graph, t, rank) for t in (begin, end, step)]
-    begin_mask, end_mask, ellipsis, new, shrink = [r.int(op.options, i) for i in range(5)]
-    if ellipsis or new or r.byte(op.options, 5):
+    begins, ends, steps = [ints(t, rank) for t in corners]
+    begin_mask, end_mask, ellipsis, new, shrink, offset = op.options
+    if ellipsis or new or offset:
         raise Unsupported("a STRIDED_SLICE with an ellipsis, a new axis or an offset")
     far = strides(x.shape)
+    start = 0
     shape = []
     dims = []
     for i in range(rank):
@@ -163,41 +156,45 @@ def _strided_slice(graph, op, at):
             shape.append(n)
         if not n or not 0 <= first < size:
             raise ModelError("STRIDED_SLICE of nothing")
-        xo += first * far[i]
+        start += first * far[i]
         dims.append((n, by * far[i]))
     if y.shape != tuple(shape):
         raise ModelError("STRIDED_SLICE yields %s, not %s" % (shape, y.shape))
     near = strides([n for n, _ in dims])
-    return Move([(xo, yo, [(n, by, to) for (n, by), to in zip(dims, near)])])
+    return _move([(x, start, y, 0, [(n, by, to) for (n, by), to in zip(dims, near)])])
 
 
-def _pad(graph, op, at):
-    (x, pads, value), y = operands(graph, op, 2 if op.code == _PAD else 3, 3, 22 if op.code == _PAD else 43)
-    xo, _ = activation(graph, x, at)
-    yo, zero = activation(graph, y, at)
+def _pad(op, xs, ys):
+    (x, pads, value), y = operands(xs, ys, 2 if op.code == PAD else 3, 3)
+    activation(x)
+    zero = activation(y)
     rank = len(x.shape)
-    by = ints(graph, pads, 2 * rank)
+    by = ints(pads, 2 * rank)
     if min(by) < 0 or y.shape != tuple([x.shape[i] + by[2 * i] + by[2 * i + 1] for i in range(rank)]):
         raise ModelError("PAD from %s to %s by %s" % (x.shape, y.shape, by))
     if value is not None:
         constant(value, INT8, 1)
         if value.elements != 1:
             raise ModelError("PADV2 with %d values" % value.elements)
-        same_quantisation(graph, value, y)
-        zero = graph.reader.u8(value.data) ^ 128
+        same_quantisation(value, y)
+        zero = value.values[0] ^ 128
     else:
         zero += 128
     near = strides(y.shape)
     first = sum([by[2 * i] * near[i] for i in range(rank)])
     dims = [(n, far, to) for n, far, to in zip(x.shape, strides(x.shape), near)]
-    return Move([(xo, yo + first, dims)], (yo, y.elements, zero))
+    return _move([(x, 0, y, first, dims)], (y, zero))
 
 
-def _read(graph, op, at):
-    (x,), y = operands(graph, op, 1, 1, 112)
-    return Move([(at[x.index], activation(graph, y, at)[0], [(y.elements, 1, 1)])])
+def _read(op, xs, ys):
+    (x,), y = operands(xs, ys, 1, 1)
+    activation(y)
+    return _move([(x, 0, y, 0, [(y.elements, 1, 1)])])
 
 
-def _assign(graph, op, at):
-    (y, x), _ = everything(graph, op, 2, 2, 0, 113)
-    return Move([(activation(graph, x, at)[0], at[y.index], [(x.elements, 1, 1)])])
+def _assign(op, xs, ys):
+    if len(xs) != 2 or None in xs or ys:
+        raise ModelError("a variable is assigned with the wrong operands")
+    y, x = xs
+    activation(x)
+    return _move([(x, 0, y, 0, [(x.elements, 1, 1)])])

@@ -1,65 +1,40 @@
 """QUANTIZE from float32 to int8 and between int8 and uint8, and DEQUANTIZE to float32: what stands at the ends of a model."""
 
-from array import array
-
 from ...core.model_errors import ModelError, Unsupported
 from .. import fixedpoint, quant, single
-from ..graph import FLOAT32, INT8, UINT8, type_name
-from ..step import Step
-from .layer import Layer, end, operands
-from .lookup import Lookup
-
-_DEQUANTIZE = 6
+from ..codes import DEQUANTIZE, FLOAT32, INT8, UINT8
+from .layer import activation, layer, operands, type_name
+from .lookup import lookup
 
 
-def prepare(graph, op, at):
+def prepare(op, xs, ys):
     """See `ops`."""
-    back = op.code == _DEQUANTIZE
-    (x,), y = operands(graph, op, 1, 1, 38 if back else 89)
+    back = op.code == DEQUANTIZE
+    (x,), y = operands(xs, ys, 1, 1)
     if x.shape != y.shape:
         raise ModelError("QUANTIZE or DEQUANTIZE from %s to %s" % (x.shape, y.shape))
-    xo, zx = end(graph, x, at)
-    yo, zy = end(graph, y, at)
-    places = xo, yo, x.elements
+    zx, zy = _end(x), _end(y)
+    n = x.elements
+    places = (0, x.index), (1, y.index)
     types = x.type, y.type
     if back and y.type == FLOAT32 and x.type != FLOAT32:
-        return Widen(places, quant.parts(graph.scale(x)), zx)
+        scale = quant.parts(x.scale)
+        return layer(n, "widen", [0, 0, n] + [single.float32(u - zx, scale) for u in range(256)], places)
     if not back and types == (FLOAT32, INT8):
-        return Quantise(places, quant.parts(graph.scale(y)), zy)
+        return layer(n, "quantise", (0, 0, n) + quant.parts(y.scale) + (zy,), places)
     if back or types not in ((INT8, INT8), (INT8, UINT8), (UINT8, INT8)):
         raise Unsupported("%s from %s to %s" % ("DEQUANTIZE" if back else "QUANTIZE", type_name(x.type), type_name(y.type)))
-    (xm, xe), (ym, ye) = quant.parts(graph.scale(x)), quant.parts(graph.scale(y))
+    (xm, xe), (ym, ye) = quant.parts(x.scale), quant.parts(y.scale)
     scale = quant.multiplier(xm, ym, xe - ye)
     if scale[1] > 30:
         raise Unsupported("a QUANTIZE that multiplies by 2**%d" % scale[1])
-    return Lookup(places, lambda d: fixedpoint.requantise(d, *scale), zx, zy)
+    return lookup(x, y, lambda d: fixedpoint.requantise(d, *scale), zx, zy)
 
 
-class Quantise(Layer):
-    """``places``: the kernel's X, Y, N; ``scale``: `quant.parts` of the output's; ``zero``: its zero point as the arena holds
-    it.
-    """
-
-    def __init__(self, places, scale, zero):
-        super().__init__(places[2])
-        self._p = places + scale + (zero,)
-
-    def load(self, rt):
-        return Step(self.macs, rt.kernel("quantise").quantise, array("i", self._p))
-
-
-class Widen(Layer):
-    """As `Quantise`, with the input's scale and zero point."""
-
-    def __init__(self, places, scale, zero):
-        super().__init__(places[2])
-        self._places = places
-        self._scale = scale
-        self._zero = zero
-
-    def load(self, rt):
-        p = array("i", bytes(4 * 259))
-        p[0], p[1], p[2] = self._places
-        for u in range(256):
-            p[3 + u] = single.float32(u - self._zero, self._scale)
-        return Step(self.macs, rt.kernel("widen").widen, p)
+def _end(tensor):
+    """The zero point, as the arena holds it, of an activation of int8, uint8 or float32 (0)."""
+    if not tensor.data and tensor.type == FLOAT32:
+        return 0
+    if not tensor.data and tensor.type == UINT8 and tensor.scales == 1:
+        return tensor.zero
+    return activation(tensor) + 128

@@ -1,15 +1,16 @@
 """RESHAPE: moves nothing, its output lies where its input does."""
 
 from ...core.model_errors import ModelError
-from .layer import SAME, Layer, activation, operands, same_quantisation
+from ..codes import SAME
+from .layer import activation, layer, operands, same_quantisation
 
 
-def prepare(graph, op, at):
+def prepare(op, xs, ys):
     """See `ops`."""
-    (x, _), y = operands(graph, op, 1, 2, 17)
-    activation(graph, x, at)
-    activation(graph, y, at)
-    same_quantisation(graph, x, y)
+    (x,), y = operands(xs, ys, 1, 1)
+    activation(x)
+    activation(y)
+    same_quantisation(x, y)
     if x.elements != y.elements:
         raise ModelError("RESHAPE from %s to %s" % (x.shape, y.shape))
-    return Layer(0, (0, SAME))
+    return layer(0, None, (), (), (0, SAME))

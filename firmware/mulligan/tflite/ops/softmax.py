@@ -1,37 +1,36 @@
 """SOFTMAX, its output quantised by 1/256 from -128, as converters do."""
 
-from array import array
-
 from ...core.model_errors import ModelError, Unsupported
 from ..fixedpoint import exp, high_mul
 from ..quant import multiplier, parts
-from ..step import Step
-from .layer import Layer, activation, operands
+from .layer import activation, layer, operands
 
 #: Largest row: keeps the sum of the exponentials within 31 bits.
 _MAX_DEPTH = 4095
 
 
-def prepare(graph, op, at):
+def prepare(op, xs, ys):
     """See `ops`."""
-    (x,), y = operands(graph, op, 1, 1, 9)
-    xo, _ = activation(graph, x, at)
-    yo, zero = activation(graph, y, at)
+    (x,), y = operands(xs, ys, 1, 1)
+    activation(x)
+    zero = activation(y)
     if x.shape != y.shape or not x.shape:
         raise ModelError("SOFTMAX from %s to %s" % (x.shape, y.shape))
-    if graph.scale(y) != 0x3B800000 or zero != -128:
+    if y.scale != 0x3B800000 or zero != -128:
         raise Unsupported("a SOFTMAX whose output isn't quantised by 1/256 from -128")
     depth = x.shape[-1]
     if depth > _MAX_DEPTH:
         raise Unsupported("a SOFTMAX over %d" % depth)
-    beta = graph.reader.field(op.options, 0, 4)
-    scaling = exp_scale(graph.reader.u32(beta) if beta else 0, graph.scale(x))
-    return _Softmax((xo, yo, x.elements // depth, depth), scaling)
+    found = layer(x.elements, "softmax", bytes(1040), ((0, x.index), (1, y.index)))
+    found.p[2] = x.elements // depth
+    found.p[3] = depth
+    exp_table(exp_scale(op.options[0] & 0xFFFFFFFF, x.scale), found.p, 4)
+    return found
 
 
-def exp_scale(beta_bits, scale_bits):
+def exp_scale(bits, scale_bits):
     """(multiplier, shift) of softmax's exponents: PreprocessSoftmaxScaling. Raises: ModelError, Unsupported."""
-    bm, be = parts(beta_bits)
+    bm, be = parts(bits)
     sm, se = parts(scale_bits)
     # min(beta * scale * 2**26, 2**31 - 1), a double, which holds these 48 bits exactly.
     n = bm * sm
@@ -53,17 +52,3 @@ def exp_table(scale, table, first):
     q, shift = scale
     for d in range(min(256, ((31 << 26) >> shift) + 1)):
         table[first + d] = exp(high_mul(-d << shift, q))
-
-
-class _Softmax(Layer):
-    def __init__(self, head, scaling):
-        super().__init__(head[2] * head[3])
-        self._head = head
-        self._scaling = scaling
-
-    def load(self, rt):
-        p = array("i", bytes(4 * 260))
-        for i in range(4):
-            p[i] = self._head[i]
-        exp_table(self._scaling, p, 4)
-        return Step(self.macs, rt.kernel("softmax").softmax, p)

@@ -1,9 +1,7 @@
 """Windows that slide over an image: convolutions and pooling. Raises throughout: ModelError, Unsupported."""
 
 from ...core.model_errors import ModelError, Unsupported
-
-#: Largest side, stride or window of an image.
-MAX_SIDE = 4096
+from ..limits import MAX_SIDE
 
 _SAME = 0
 
@@ -15,16 +13,14 @@ def image(tensor):
     return tensor.shape
 
 
-def window(graph, op, x, y, kh, kw):
-    """(h, w, c, kh, kw, sh, sw, pt, pl, oh, ow) as the kernels have them, the output's height and width checked."""
+def window(options, x, y, kh, kw):
+    """[h, w, c, kh, kw, sh, sw, pt, pl, oh, ow] as the kernels have them, the output's height and width checked."""
+    padding, sw, sh = options[:3]
     n, h, w, c = image(x)
-    sw = graph.reader.int(op.options, 1)
-    sh = graph.reader.int(op.options, 2)
     if not (0 < sh <= MAX_SIDE and 0 < sw <= MAX_SIDE and 0 < kh <= MAX_SIDE and 0 < kw <= MAX_SIDE):
         raise ModelError("a window of %d x %d by steps of %d x %d" % (kh, kw, sh, sw))
-    padding = graph.reader.byte(op.options, 0)
     if padding > 1:
-        raise ModelError("padding %d" % padding)
+        raise ModelError("a window with padding of kind %d" % padding)
     if padding == _SAME:
         oh = (h + sh - 1) // sh
         ow = (w + sw - 1) // sw
@@ -33,13 +29,11 @@ def window(graph, op, x, y, kh, kw):
         ow = (w - kw + sw) // sw
     if image(y)[:3] != (n, oh, ow):
         raise ModelError("tensor %d should be %d x %d x %d" % (y.index, n, oh, ow))
-    return h, w, c, kh, kw, sh, sw, max(0, (oh - 1) * sh + kh - h) // 2, max(0, (ow - 1) * sw + kw - w) // 2, oh, ow
+    return [h, w, c, kh, kw, sh, sw, max(0, (oh - 1) * sh + kh - h) // 2, max(0, (ow - 1) * sw + kw - w) // 2, oh, ow]
 
 
-def dilation(graph, op, field):
-    """(rows, columns) from one tap of a window to the next: options ``field`` + 1 and ``field``."""
-    dw = graph.reader.int(op.options, field, 1)
-    dh = graph.reader.int(op.options, field + 1, 1)
+def dilation(dw, dh):
+    """Insist on sound distances from one tap of a window to the next. Returns whether there are any but 1."""
     if not (0 < dw <= MAX_SIDE and 0 < dh <= MAX_SIDE):
         raise ModelError("a dilation by %d x %d" % (dh, dw))
-    return dh, dw
+    return dw > 1 or dh > 1
