@@ -2,9 +2,14 @@
 
 import re
 
+import serial
 from serial.tools import list_ports
 
+from mulligan_host import urlhandlers
 from mulligan_host.errors import HostError
+
+if urlhandlers.__name__ not in serial.protocol_handler_packages:
+    serial.protocol_handler_packages.insert(0, urlhandlers.__name__)
 
 _WHY = (
     (r"exclusively lock|Errno 11\b|Errno 16\b|busy|Access is denied", "is in use: close whatever has it open"),

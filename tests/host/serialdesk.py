@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,6 +24,14 @@ from mulligan_host.virtual.serial.rfc2217 import Server
 
 LAYOUT = resource("partitions/virtual-4mb.csv")
 TOOL_SECONDS = 120  # for a tool that hangs; far above what any takes
+
+
+@dataclass(frozen=True)
+class Tried:
+    """How a tool ended, and what it said, terminal colours left out."""
+
+    code: int
+    said: str
 
 
 class Desk:
@@ -57,7 +66,7 @@ class Desk:
             self.server = self._stack.enter_context(Server(self.line, faults=faults))
             self.port = self.server.url
         else:
-            self.port = self._stack.enter_context(Pty(self.line)).path
+            self.port = self._stack.enter_context(Pty(self.line, faults=faults)).path
 
     def __enter__(self) -> Self:
         return self
@@ -84,12 +93,17 @@ class Desk:
 
     def esptool(self, *arguments: object, code: int = 0, seconds: float = TOOL_SECONDS) -> str:
         """Run esptool as a user does, on RFC 2217 with its own resets, on a pty in a download mode that was entered by hand."""
-        by_hand = [] if self.server else ["--before", "no-reset", "--after", "no-reset"]
-        return tool("esptool", ["--port", self.port, *by_hand, *arguments], code, seconds)
+        return checked(self.attempt("esptool", *arguments, seconds=seconds), code)
 
     def mpremote(self, *arguments: object, code: int = 0, seconds: float = TOOL_SECONDS) -> str:
         """Run mpremote as a user does."""
-        return tool("mpremote", ["connect", self.port, *arguments], code, seconds, self.work)
+        return checked(self.attempt("mpremote", *arguments, seconds=seconds), code)
+
+    def attempt(self, name: str, *arguments: object, seconds: float = TOOL_SECONDS) -> Tried:
+        """Run one of them on this board, to whatever end."""
+        by_hand = [] if self.server else ["--before", "no-reset", "--after", "no-reset"]
+        port = ["--port", self.port, *by_hand] if name == "esptool" else ["connect", self.port]
+        return attempt(name, [*port, *arguments], seconds, self.work)
 
 
 def app(mp: MicroPython, version: str = "") -> bytes:
@@ -97,8 +111,8 @@ def app(mp: MicroPython, version: str = "") -> bytes:
     return firmware.build(firmware.Firmware(version or ".".join(map(str, mp.version)), mp.mpy))
 
 
-def tool(name: str, arguments: Sequence[object], code: int, seconds: float, work: Path | None = None) -> str:
-    """Run the command ``name`` of this Python's environment; return what it said, terminal colours left out."""
+def attempt(name: str, arguments: Sequence[object], seconds: float, work: Path | None = None) -> Tried:
+    """Run the command ``name`` of this Python's environment, to whatever end."""
     done = subprocess.run(
         [Path(sys.executable).with_name(name), *map(str, arguments)],
         stdin=subprocess.DEVNULL,
@@ -108,6 +122,10 @@ def tool(name: str, arguments: Sequence[object], code: int, seconds: float, work
         env={**os.environ, "NO_COLOR": "1", "COLUMNS": "300"},
         timeout=seconds,
     )
-    said = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout.decode(errors="replace"))
-    assert done.returncode == code, said
-    return said
+    return Tried(done.returncode, re.sub(r"\x1b\[[0-9;]*m", "", done.stdout.decode(errors="replace")))
+
+
+def checked(tried: Tried, code: int) -> str:
+    """Return what a tool said that must have ended with ``code``."""
+    assert tried.code == code, tried.said
+    return tried.said

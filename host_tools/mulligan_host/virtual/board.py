@@ -120,6 +120,7 @@ class VirtualBoard:
         self._console.open()
         self._wake = os.pipe()
         if self._line is not None:
+            self._line.power_up()
             self._uart = Uart(self._line, self._wake[0], self._chip_name, self.flash, self._mac, self._say)
         self._thread = threading.Thread(target=self._run, name="virtual board", daemon=True)
         self._thread.start()

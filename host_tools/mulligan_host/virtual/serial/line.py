@@ -21,7 +21,7 @@ class Line:
     The circuit is that of every Espressif kit: EN is low while RTS alone is asserted, GPIO0 while DTR alone is. Both together
     change nothing: on the kit the capacitor at EN outlasts the moment between two single changes. With ``usb`` it is the chip's
     own USB port, which has no GPIO0: DTR alone sets a flag, neither clears it, and RTS alone resets by the flag (ESP32-S3 TRM,
-    USB Serial/JTAG Controller). ``download``: what a hand holds GPIO0 down for, at the first start.
+    USB Serial/JTAG Controller). ``download``: a hand holds GPIO0 down whenever the power comes.
     """
 
     def __init__(self, *, usb: bool = False, download: bool = False) -> None:
@@ -35,7 +35,7 @@ class Line:
         self._low = False  # EN
         self._strap = False  # GPIO0 is low, or the flag is set
         self._latched = False  # the flag, when EN fell
-        self._boots_download = download
+        self._by_hand = self._boots_download = download
         self._fell = False  # EN has, since the last take
         self.host_baud: int | None = None
         """What the host's end runs at; None where that is not known, and all is understood."""
@@ -110,6 +110,11 @@ class Line:
                 self.sent = 0
             return received, fell
 
+    def power_up(self) -> None:
+        """The chip has power from now on: GPIO0 is looked at, and what came before is lost."""
+        self.take()
+        self._boots_download = self._by_hand or self._strap
+
     @property
     def held(self) -> bool:
         """Whether EN is low: the chip is in reset."""
@@ -117,7 +122,7 @@ class Line:
 
     @property
     def download(self) -> bool:
-        """Whether GPIO0 said, when the chip left reset by EN, to wait for a download."""
+        """Whether GPIO0 said, when the chip got power or left reset by EN, to wait for a download."""
         return self._boots_download
 
     def send(self, data: bytes) -> None:

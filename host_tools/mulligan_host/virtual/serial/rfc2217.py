@@ -38,6 +38,7 @@ class Server:
         self._listener.listen()
         self.port: int = self._listener.getsockname()[1]
         self._current: _Host | None = None
+        self._serving: threading.Thread | None = None
         self._thread = threading.Thread(target=self._accept, name="rfc2217", daemon=True)
         self._thread.start()
 
@@ -53,8 +54,10 @@ class Server:
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self.unplug()
         self._thread.join()
+        self.unplug()
+        if self._serving is not None:
+            self._serving.join()
 
     def unplug(self) -> None:
         """End the connection, if there is one: a cable that is pulled."""
@@ -74,7 +77,8 @@ class Server:
                 connection.close()  # the port is busy
                 continue
             self._current = host
-            threading.Thread(target=self._serve, args=(connection, host), name="rfc2217 host", daemon=True).start()
+            self._serving = threading.Thread(target=self._serve, args=(connection, host), name="rfc2217 host", daemon=True)
+            self._serving.start()
 
     def _serve(self, connection: socket.socket, host: "_Host") -> None:
         try:

@@ -1,0 +1,17 @@
+"""``rfc2217://``: pyserial's, without the 0.2 s that it takes for a new timeout, which is none of the other end's business."""
+
+from serial import rfc2217
+
+
+class Serial(rfc2217.Serial):  # type: ignore[misc] # pyserial has no types
+    """A port that negotiates only what is the line's."""
+
+    @property
+    def timeout(self) -> float | None:
+        """Seconds that a read waits; None: for ever."""
+        seconds: float | None = self._timeout
+        return seconds
+
+    @timeout.setter
+    def timeout(self, seconds: float | None) -> None:
+        self._timeout = seconds
