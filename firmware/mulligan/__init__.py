@@ -28,8 +28,13 @@ def _device():
 
 
 def boot():
-    """Decide what this boot is to do: go on with a trial, roll it back, or just serve. Call it first, in boot.py."""
-    _device()
+    """Decide what this boot is to do: go on with a trial, roll it back, or just serve. Call it first, in boot.py.
+
+    Does not return where the agent is to be alone, as everything else has failed too often, a pin is held or somebody asked.
+    """
+    device = _device()
+    if device.recovering:
+        device.recover()
 
 
 def model(name):
@@ -43,6 +48,51 @@ def model(name):
 def step():
     """Do one bounded bit of update work; returns the milliseconds until there is more to do."""
     return _device().step()
+
+
+def config():
+    """The config in service: a dict. It is another one after an update. Raises: NotAvailable where there is none."""
+    found = _device().serving.config
+    if found is None:
+        from .core.errors import NotAvailable
+
+        raise NotAvailable("no confirmed config on this device")
+    return found
+
+
+def check(name):
+    """Decorate a function without arguments that says whether all is well: ``@mulligan.check("camera")``. Trials ask it."""
+
+    def register(function):
+        _device().serving.checks[name] = function
+        return function
+
+    return register
+
+
+def confirm():
+    """What is on trial is good: for releases whose rules ask the app. Without it they are rolled back at their deadline."""
+    _device().confirm()
+
+
+def rollback(plane, name=None):
+    """Go back to the version before, by hand: see `byhand.rollback`."""
+    _device().by_hand("rollback", plane, name)
+
+
+def thaw(plane):
+    """Let versions of ``plane`` be tried again that have failed here."""
+    _device().by_hand("thaw", plane)
+
+
+def recovery():
+    """Reset, and come up with the agent alone and nothing of the app; a power cycle ends it."""
+    _device().by_hand("recovery")
+
+
+def take(source):
+    """Have the next steps take a release from ``source``, get(url, start, limit), in place of the network; once."""
+    _device().take(source)
 
 
 def run():

@@ -3,17 +3,17 @@
 from hashlib import sha256
 
 from .core import manifest, policy
-from .core.errors import Expired, FormatError, TransportError
+from .core.errors import Expired, TransportError
 
 MAX_INDEX = 4096  # bytes of a patch index
 
 
-def judge(payload, ordered, trusted, state, config, now, versions, planes):
-    """(release, artifact, dated): what a manifest brings; artifact None where there is nothing new; dated: whether the clock was
+def judge(payload, ordered, trusted, state, config, now, versions, planes, mpy):
+    """(release, artifacts, dated): what a manifest brings, and what of it is new; dated: whether the clock was
     good enough to judge its expiry by.
 
     payload: of a token whose signature holds under the Root ``trusted``; ordered: that of the order, or None where this device
-    waits for none; config: a config.Config; now: what the clock says, or None; the rest as in policy.admit(). An order that lets
+    waits for none; config: a settings.Config; now: what the clock says, or None; the rest as in policy.admit(). One that lets
     the release in raises State.order, which goes to flash with the next record, that of the activation at the latest.
     Raises: FormatError, PolicyError.
     """
@@ -29,12 +29,10 @@ def judge(payload, ordered, trusted, state, config, now, versions, planes):
         raise Expired("root {} has expired: publish the next one, or set the clock right".format(trusted.number))
     if given:
         order.obey(given, payload, state.order, now, config)
-    wanted = policy.admit(release, state, config.board, now, versions, planes)
-    if len(wanted) > 1:
-        raise FormatError("a release of more than one new artifact needs a newer Mulligan on the device")
+    wanted = policy.admit(release, state, config.board, now, versions, planes, mpy)
     if given:
         state.order = max(state.order, given.sequence)
-    return release, wanted[0] if wanted else None, dated
+    return release, wanted, dated
 
 
 def source(artifact, base, read):

@@ -1,4 +1,4 @@
-"""The agent: polls the release channel, and takes a release from the signature to the confirmed model. One step at a time."""
+"""The agent: polls the release channel, and takes a release from the signature to the confirmed set. One step at a time."""
 
 from binascii import hexlify
 from hashlib import sha256
@@ -15,59 +15,63 @@ from .core.errors import (
     MulliganError,
     NotFound,
     PatchError,
+    PolicyError,
     TransportError,
     described,
 )
 from .core.limits import MAX_HINT, MAX_TOKEN
 from .core.state import Image
 
-PLANES = ("model",)
 _STREAM = 4608  # bytes: a chunk of one sector at its largest in a patch; larger chunks make it grow
 _RETRY_MS = 1000  # after a lost link; doubled each time, up to the poll interval
 _YIELD_MS = 0  # what a step returns while there is more to do at once
-_MOST_REST = 1023  # polls between two tries of a version whose trials end without a verdict
+_IDLE_MS = 60000  # between two looks where there is no release directory
 
 
 class Agent:
-    """``config``: a board.Config; ``keys``: the Region of the keys partition; ``versions``: as in policy.admit().
+    """``config``: a settings.Config; ``keys``: the Region of the keys partition; ``ports``: as for trial.Trials.
 
-    ``ports``: as for trial.Trials.
+    ``client``: get(url, start, limit) gives the body of a file of the release directory, as http.Client does, or raises
+    TransportError. Without a URL in ``config`` there is no directory to poll.
     """
 
-    def __init__(self, config, keys, client, versions, ports):
+    def __init__(self, config, keys, client, ports):
         self._config = config
         self._keys = keys
         self._client = client
-        self._versions = versions
         self._ports = ports
         self._journal, self._slots, self._serving, self._system, self._clock, self._report = ports
         self._settled = None, False  # digest of the manifest (and order) that this device answered for good, and if it said no
         self._last = None  # that of the one polled last
-        self._rest = 0  # polls to let pass before it is tried again, after a trial that ended without a verdict
-        self._rested = 0  # how many that were the last time
+        self._rest = self._journal.state.rest  # polls to let pass before it is tried again, after a trial without a verdict
 
-    def steps(self):
+    def steps(self, source=None):
         """An endless generator. Each step gives the milliseconds until the next is due: 0 while there is work.
+
+        source: another client, which the first poll asks in place of the network: so a release comes by cable.
 
         The longest a step blocks: one connect, one head of an answer and one read (the client's timeout each); or one chunk:
         decoding, erasing and programming up to 32 KB of flash; or one inference.
         """
-        retry_ms = _RETRY_MS
-        tried = False
+        network, retry_ms, tried = self._client, _RETRY_MS, False
         while True:
             try:
                 # A trial that the journal holds comes first, and so one that a poll has just begun is run at once.
                 while self._journal.state.on_trial():
                     tried = True
-                    verdict = yield from trials.attempt(self._ports)
-                    if not verdict:
-                        self._rest = self._rested = min(2 * self._rested + 1, _MOST_REST)
-                for _ in self._poll():
-                    yield _YIELD_MS
+                    yield from trials.attempt(self._ports, self._probe)
+                    self._rest = self._journal.state.rest
+                if source or self._config.url:
+                    self._client = source or network
+                    try:
+                        for _ in self._poll(source is None):
+                            yield _YIELD_MS
+                    finally:
+                        self._client, source = network, None
                 if self._journal.state.on_trial():
                     yield _YIELD_MS  # the stack still refers to what the poll held
                     continue
-                wait_ms, retry_ms = self._config.poll_ms, _RETRY_MS
+                wait_ms, retry_ms = self._config.poll_ms if self._config.url else _IDLE_MS, _RETRY_MS
             except Exception as e:  # whatever goes wrong in an update, the app goes on
                 if isinstance(e, MulliganError) and not isinstance(e, (TransportError, FlashError)):
                     wait_ms = self._config.poll_ms
@@ -92,8 +96,15 @@ class Agent:
             waited_ms += self._clock.elapsed_ms(since)
             since = now
 
-    def _poll(self):
-        """Take the channel's release if there is a new one. Raises: MulliganError, the running set unchanged."""
+    def _probe(self):
+        """Raises: TransportError where the release directory is not reached."""
+        self._read(self._config.url + self._config.channel + ".jws", MAX_TOKEN + MAX_HINT)
+
+    def _poll(self, linked):
+        """Take the channel's release if there is a new one. linked: whether from the network.
+
+        Raises: MulliganError, the running set unchanged.
+        """
         channel = self._config.url + self._config.channel
         token = self._read(channel + ".jws", MAX_TOKEN + MAX_HINT)
         digest = sha256(token)
@@ -114,9 +125,9 @@ class Agent:
             return
         self._settled = None, False  # a refusal under the root before must not stand in the way of a retry
         if digest != self._last and self._last is not None:
-            self._rest = self._rested = 0
+            self._rest = self._journal.state.rest = 0
         self._last = digest
-        if self._rest:
+        if self._rest and linked:
             self._rest -= 1
             return
         yield
@@ -127,20 +138,20 @@ class Agent:
             payload, trusted = self._check(token, False)
             del token
             yield
-            found = self._judge(payload, order, trusted)
+            sequence, wanted = self._judge(payload, order, trusted)
         except (Expired, TransportError):
             raise  # the clock may yet be set, the index may yet come
         except MulliganError:
             self._settled = digest, True
             raise
         del payload, order, trusted
-        if not found:
+        if not wanted:
             self._settled = digest, False
             return
         yield
         try:
-            yield from self._install(*found)
-        except (FormatError, ModelError, HealthError):  # of what the slot holds, verified: it will never do here
+            yield from self._install(sequence, wanted, linked)
+        except (FormatError, ModelError, HealthError, PolicyError):  # of what the slots hold, verified: it will never do here
             self._settled = digest, False
             raise
 
@@ -155,26 +166,31 @@ class Agent:
             return signature.check(token, fleet, self._keys, self._journal.state.keys)
 
     def _judge(self, payload, order, trusted):
-        """(release, artifact, source) to install, or None."""
+        """(sequence of the release, [(artifact, source)] to install)."""
         with Borrowed("admission") as admission:
-            state = self._journal.state
-            release, artifact, dated = admission.judge(
-                payload, order, trusted, state, self._config, self._clock.now(), self._versions, PLANES
+            state, system = self._journal.state, self._system
+            release, wanted, dated = admission.judge(
+                payload, order, trusted, state, self._config, self._clock.now(), system.versions, self._slots.planes(), system.mpy
             )
-            if artifact is None:
-                return None
-            self._report("found", release=release.release, name=artifact.name, version=artifact.version, dated=int(dated))
-            entry = self._slots.entry(state, artifact.plane, artifact.name)
-            base = entry.image.sha256 if entry.image else None
-            return release, artifact, admission.source(artifact, base, self._read_blob)
+            found = []
+            for artifact in wanted:
+                self._report("found", release=release.release, name=artifact.name, version=artifact.version, dated=int(dated))
+                entry = state.entry(artifact.plane, artifact.name)
+                base = entry.image.sha256 if entry and entry.image else None
+                found.append((artifact, admission.source(artifact, base, self._read_blob)))
+            return release.sequence, found
 
-    def _install(self, release, artifact, blob):
-        entry = self._slots.entry(self._journal.state, artifact.plane, artifact.name)
-        # In a frame of its own, which holds what was borrowed until it ends: to look at the model takes that memory again.
-        yield from self._download(artifact, entry, blob)
-        yield
-        image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256, artifact.requires, artifact.mpy)
-        trials.begin(self._ports, entry, image, release.sequence, artifact.rules, artifact.hard_floor)
+    def _install(self, sequence, wanted, linked):
+        items = []
+        for artifact, blob in wanted:
+            entries = [item[0] for item in items]
+            entry = self._slots.entry(self._journal.state, artifact.plane, artifact.name, entries)
+            # In a frame of its own, which holds what was borrowed until it ends: to look at it takes that memory again.
+            yield from self._download(artifact, entry, blob)
+            yield
+            image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256, artifact.requires, artifact.mpy)
+            items.append((entry, image, artifact.rules, artifact.hard_floor))
+        trials.begin(self._ports, items, sequence, linked)
 
     def _download(self, artifact, entry, blob):
         stream = BytesIO(_STREAM)  # before the module comes in, while there is a large enough piece of heap

@@ -1,8 +1,7 @@
 """The composition root: the only place where ports, policy and the app's side are wired to each other."""
 
-import sys
+import os
 
-from . import trials
 from .agent import Agent
 from .borrow import Borrowed
 from .core import layout
@@ -13,42 +12,85 @@ from .serving import Serving
 from .slots import Slots
 
 _CONFIG = "mulligan.json"  # in the root of vfs, beside boot.py
-_IDLE_MS = 60000
+_WELL_MS = 30000  # of steps, after which a boot was good
+_RECOVERY_MS = 120000  # watchdog over a step of the agent alone: more than its longest call
 
 
 class Device:
-    """This board. Building it is its boot: a failed trial is rolled back, and the confirmed models are put into service."""
+    """This board. Building it is its boot: a failed trial is rolled back, and what is confirmed is put into service.
+
+    ``recovering``: the board is there for its agent alone, and nothing of the app is to run: call recover().
+    """
 
     def __init__(self, report):
         self._report = report
+        self._root = os.getcwd().rstrip("/") + "/"
         self._system = system.System()
         self._clock = system.Clock()
         with Borrowed("port.partitions") as partitions:
             self._journal = Journal(partitions.find_one(layout.JOURNAL, "journal"), report)
-            slots = Slots(partitions.model_pairs())
+            pairs = partitions.pairs()
+            self._keys = partitions.find(layout.KEYS)
+        slots = Slots(pairs, self._system.firmware()[0] if "firmware" in pairs else None)
         self.serving = Serving(self._system.work)
         self._ports = (self._journal, slots, self.serving, self._system, self._clock, report)
         self._longest_us = 0
         with Borrowed("startup") as startup:
             try:
-                tried = startup.decide(self._ports)
+                action = startup.decide(self._ports)
             except FlashError as e:  # a journal that takes no record must not keep the board from serving what it has
                 report("unwritten", code=e.code, reason=e)
-                tried = False
-            with Borrowed("config") as config:
-                self._config = config.parse(_read(_CONFIG))
+                action = "serve"
+            with Borrowed("settings") as settings:
+                self._config = settings.parse(self._read(_CONFIG))
             self.serving.engine = self._config.engine
-            startup.serve_all(self._ports, tried)
-        self._steps = self._agent().steps() if self._config.url else self._idle()
+            self.recovering = action == "recover" or self._system.held(self._config.recovery_pin)
+            if not self.recovering:
+                self.recovering = not startup.serve_all(self._ports, action == "try", self._config.watchdog_ms)
+        self._failed = self._journal.faults() > self._journal.starts()
+        client = _Client(self._credentials, self._clock.now)
+        self._agent = Agent(self._config, self._keys[0] if self._keys else None, client, self._ports)
+        self._steps = self._agent.steps()
 
     def step(self):
         """Do the next bit of work; returns the milliseconds until there is more. Longest blocking call: see Agent.steps()."""
         if not self._journal.state.on_trial():
             self._system.feed()  # on trial, only the trial's own progress feeds it
+            if self._failed and self._clock.elapsed_ms(self._system.since) > _WELL_MS and not self.recovering:
+                self._failed = False
+                self._journal.forgive()
         started = self._clock.ticks_us()
         wait_ms = next(self._steps)
         self._longest_us = max(self._longest_us, self._clock.elapsed_us(started))
         return wait_ms
+
+    def take(self, source):
+        """Have the next steps poll ``source``, get(url, start, limit) as for agent.Agent, once, before the network again."""
+        self._steps.close()
+        self._steps = self._agent.steps(source)
+
+    def recover(self):
+        """The agent alone, until it has brought a release that is confirmed; then a reset. Never returns."""
+        self._report("recovery")
+        self._system.guard(_RECOVERY_MS)
+        if self._config.ssid:
+            self._system.connect(self._config.ssid, self._config.password)
+        state = self._journal.state
+        before = [(entry.name, entry.image) for entry in state.entries]
+        while state.on_trial() or [(entry.name, entry.image) for entry in state.entries] == before:
+            wait_ms = self.step()
+            self._system.sleep(wait_ms)
+            state = self._journal.state
+        self._system.reset()
+
+    def confirm(self):
+        """What is on trial is good, says the app."""
+        self.serving.confirmed = bool(self._journal.state.on_trial())
+
+    def by_hand(self, what, *arguments):
+        """One of the functions of `byhand`, which see."""
+        with Borrowed("byhand") as byhand:
+            return getattr(byhand, what)(self._ports, *arguments)
 
     async def run(self):
         """Step for ever beside the app's other tasks."""
@@ -74,6 +116,8 @@ class Device:
                     "version": entry.image.version if entry.image else None,
                     "slot": entry.slot,
                     "trial": entry.trial.image.version if entry.trial else None,
+                    "spare": entry.spare.version if entry.spare else None,
+                    "frozen": len(entry.frozen),
                     "floor": entry.floor,
                     "shadow": self.serving.shadow(entry.name),
                 }
@@ -81,24 +125,18 @@ class Device:
             ],
         }
 
-    def _agent(self):
-        with Borrowed("port.partitions") as partitions:
-            keys = partitions.find_one(layout.KEYS, "keys")
-        client = _Client(self._credentials, self._clock.now)
-        versions = {"firmware": "{}.{}.{}".format(*sys.implementation.version[:3])}
-        return Agent(self._config, keys, client, versions, self._ports)
-
     def _credentials(self):
         """What TLS needs, read when it is needed: a file that is missing stops no boot."""
         config = self._config
-        return [_read(path) if path else None for path in (config.ca, config.cert, config.key)]
+        return [self._read(path) if path else None for path in (config.ca, config.cert, config.key)]
 
-    def _idle(self):
-        """Without a URL there is only a trial to finish."""
-        if self._journal.state.on_trial():
-            yield from trials.attempt(self._ports)
-        while True:
-            yield _IDLE_MS
+    def _read(self, path):
+        """A file of vfs, whatever the app has made its directory."""
+        try:
+            with open(self._root + path, "rb") as f:
+                return f.read()
+        except OSError:
+            raise NotAvailable("{} is missing in the root of vfs".format(path))
 
 
 class _Client:
@@ -118,14 +156,6 @@ def console(event, **facts):
     reason = facts.pop("reason", None)
     words = ["mulligan:", event] + ["{}={}".format(key, facts[key]) for key in sorted(facts)]
     print(" ".join(words) + (" reason=" + str(reason) if reason is not None else ""))
-
-
-def _read(path):
-    try:
-        with open(path, "rb") as f:
-            return f.read()
-    except OSError:
-        raise NotAvailable("{} is missing in the root of vfs".format(path))
 
 
 _device = None

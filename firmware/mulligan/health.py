@@ -182,3 +182,56 @@ def _difference(candidate, header, output, expected):
 def _distance(output, expected):
     """The largest difference of two int8 outputs."""
     return max([abs((a ^ 0x80) - (b ^ 0x80)) for a, b in zip(output, expected)])
+
+
+class Live:
+    """Inferences of the app, answered by a version on trial: how many raise, how long they take, and what they answer."""
+
+    def __init__(self, header, rules, image, clock):
+        self._clock = clock
+        self._planned = rules.live_runs
+        self._golden = header.golden
+        self._expected = [0] * header.output_size  # how many golden vectors have each winner
+        self._winners = [0] * header.output_size
+        self.latencies = Latencies(rules.live_runs)
+        self.runs = 0
+        self.errors = 0
+        expected = bytearray(header.output_size)
+        at = header.golden_at + header.input_size
+        for _ in range(header.golden):
+            image.readinto(at, expected)
+            self._expected[winner(expected)] += 1
+            at += header.input_size + header.output_size + 2
+
+    def invoke(self, engine):
+        """In place of engine.invoke(). Raises: what that raises."""
+        if self.runs == self._planned:
+            engine.invoke()
+            return
+        self.runs += 1
+        try:
+            self.latencies.add(_timed(engine, self._clock))
+            self._winners[winner(engine.output(0))] += 1
+        except Exception:
+            self.errors += 1
+            raise
+
+    def judge(self, rules):
+        """Whether all were seen. Raises: HealthError as soon as it is certain that the version fails."""
+        if self.errors > rules.live_errors:
+            raise HealthError("live_errors: {} of {} inferences raised, {} may".format(self.errors, self.runs, rules.live_errors))
+        self.latencies.judge(rules)
+        if self.runs < self._planned:
+            return False
+        drift = self._drift()
+        if rules.live_drift and drift > rules.live_drift:
+            raise HealthError("live_drift: winners differ by {} per mille, {} may".format(drift, rules.live_drift))
+        return True
+
+    def _drift(self):
+        """The total variation distance of the two distributions of winners, per mille."""
+        seen = sum(self._winners)
+        if not seen:
+            return 1000
+        off = sum([abs(a * self._golden - b * seen) for a, b in zip(self._winners, self._expected)])
+        return 1000 * off // (2 * seen * self._golden)

@@ -1,4 +1,4 @@
-"""The models that the app uses: confirmed ones only, swapped only between invocations."""
+"""What the app uses: the models in service, swapped only between invocations, the config, and the checks that it brings."""
 
 import gc
 
@@ -14,7 +14,7 @@ class Served:
     """A model in service: its engine, and how many hands hold it.
 
     ``shared``: bytes of the shared arena that it needs; ``exact``: whether the engine's arithmetic is that of golden outputs;
-    ``shadow``: what is offered the app's inputs, or None.
+    ``shadow``: what is offered the app's inputs, or None; ``live``: what runs the app's inferences and watches them, or None.
     """
 
     def __init__(self, engine, version, labels, shared, exact):
@@ -25,10 +25,12 @@ class Served:
         self.exact = exact
         self.hands = 0
         self.shadow = None
+        self.live = None
 
 
 class Serving:
-    """By name, the model in service.
+    """By name, the model in service; ``config``: that in service, or None; ``checks``: {name: the app's function}; ``confirmed``:
+    whether the app has called for the confirm.
 
     Models share one ``arena``, as only one inference runs at a time: so a version on trial costs no second one. Between
     inferences it is free, and the installer works in it too. ``engine`` is the name of the engine to use, "" for the one that
@@ -40,6 +42,9 @@ class Serving:
         self._meter = meter
         self.arena = bytearray(_MIN_ARENA)
         self._served = {}
+        self.config = None
+        self.checks = {}
+        self.confirmed = False
 
     def look(self, region, image):
         """(Header, labels, source of the model, engine module) of the slot image in ``region`` that the journal calls ``image``.
@@ -94,8 +99,11 @@ class Serving:
             served.engine.bind(arena)
 
     def put(self, name, served):
-        """Put a model into service in place of what had its name. The caller has checked that nobody holds that."""
-        self._served[name] = served
+        """Put a model into service in place of what had its name, or none. The caller has checked that nobody holds that."""
+        if served:
+            self._served[name] = served
+        else:
+            self._served.pop(name, None)
 
     def served(self, name):
         """The Served of that name, or None."""
@@ -136,7 +144,10 @@ class Model:
         """The output for ``data``: a memoryview of int8, valid until the next inference or step. ``data``: the input as int8."""
         engine = self._served.engine
         engine.input(0)[:] = data
-        engine.invoke()
+        if self._served.live:
+            self._served.live.invoke(engine)
+        else:
+            engine.invoke()
         output = engine.output(0)
         if self._served.shadow:
             self._served.shadow.offer(data, output)

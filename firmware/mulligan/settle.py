@@ -10,8 +10,8 @@ _RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.
 # Of a convolutional model, as the families of operators below; others come with the first model that wants them.
 _KERNELS = "int8 gemm depthwise pool softmax"
 _BORROWED = (
-    "port.partitions startup config core.bootchooser trial core.slot fit engines.native admission rotation signature install "
-    "tflite.loader tflite.graph tflite.ops.conv tflite.ops.depthwise "
+    "port.partitions startup settings core.bootchooser trial core.slot planes.model engines.native admission rotation signature "
+    "install tflite.loader tflite.graph tflite.ops.conv tflite.ops.depthwise "
     "tflite.ops.pool tflite.ops.softmax tflite.ops.reshape tflite.plan tflite.layers port.http port.secure"
 )
 

@@ -1,80 +1,182 @@
-"""What a boot does once: decide about a trial, and put the confirmed models into service."""
+"""What a boot does once: decide what it is for, and put into service what is confirmed, or on trial from a reset."""
 
 from .borrow import Borrowed
 from .core.digest import digest_of
-from .core.errors import MulliganError, NoMemory, described
-from .core.state import together
+from .core.errors import FlashError, MulliganError, NoMemory, NotAvailable, PolicyError, described
+from .core.state import needs_reset, together
 
 
 def decide(ports):
-    """What this boot is to do about a trial, done as far as the journal goes; whether it is tried again.
+    """What this boot is to do, by `core.bootchooser`, done as far as journal and otadata go: the action that was taken.
 
-    ``ports``: as for trial.Trials.
+    ``ports``: as for trial.Trials. Does not return where another firmware is to run.
     """
-    journal, _, _, system, _, report = ports
+    journal, slots, _, system, clock, report = ports
+    state = journal.state
     cause = system.reset_cause()
-    tried = journal.state.on_trial()
-    entry = tried[0] if tried else None
-    attempts = together([e.trial.rules for e in tried])[0] if tried else 0
+    pending = _reconcile(ports)
+    tried = state.on_trial()
+    attempts = together([entry.trial.rules for entry in tried])[0] if tried else 0
     with Borrowed("core.bootchooser") as bootchooser:
-        seen = bootchooser.view(journal.state, None, False, False)
-        action, fault = bootchooser.choose(seen, journal.starts(), journal.faults(), attempts, cause, False)
-        roll_back = action == bootchooser.ROLL_BACK
-        tried = action == bootchooser.TRY
+        firmware = state.only("firmware")
+        here = firmware and firmware.trial and firmware.trial.slot == slots.running
+        seen = bootchooser.view(state, slots.running, pending, bool(here) and holds(slots.tried(firmware), firmware.trial.image))
+        given = seen, journal.starts(), journal.faults(), attempts, cause
+        action, fault = bootchooser.choose(*given, False)
+        back = None
+        if action == bootchooser.RECOVER:
+            with Borrowed("core.policy") as policy:
+                back = policy.to_fall_back(state, system.versions, system.mpy)
+            action, fault = bootchooser.choose(*given, back is not None)
         by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
     if fault:
         journal.mark_fault()
     report("boot", cause=cause, action=action.replace(" ", "-"))
-    if roll_back:
+    system.since = clock.ticks_ms()
+    if action == "roll back":
         reason = "{} failed starts, the last by {} reset".format(journal.faults(), by)
         with Borrowed("trial") as trial:
-            trial.Trials(ports).roll_back(entry, reason, journal.faults() > 0)
-    elif tried:
+            trial.Trials(ports).roll_back(tried, reason, tried if journal.faults() else [])
+    elif action == "try":
         with Borrowed("trial") as trial:
-            trial.Trials(ports).start(entry)
-    return tried
-
-
-def serve_all(ports, tried):
-    """Put the confirmed models into service. ``tried``: what decide() gave."""
-    journal, _, _, system, _, _ = ports
-    if tried:
+            trial.Trials(ports).start(tried)
+    elif action == "arm":
         with Borrowed("trial") as trial:
-            trial.Trials(ports).make_room(journal.state.on_trial()[0])
-    for entry in journal.state.entries:
-        if entry.slot is not None:
-            _serve(ports, entry)
-    if not tried:
-        system.release()  # not before all of that is done: boot.py's watchdog stands over it
+            trial.Trials(ports).arm(tried)
+    elif action == "return":
+        _switch(ports, firmware)
+    elif action == "fall back":
+        failures = journal.faults() - journal.starts()
+        go_back(ports, back, "{} failed boots in a row, the last by {} reset".format(failures, by), True)
+    return action
 
 
-def _serve(ports, entry):
-    """Put the confirmed model into service, if its slot still holds it."""
-    journal, slots, serving, _, _, report = ports
-    region = slots.active(entry)
-    facts = {"name": entry.name, "version": entry.image.version, "slot": entry.slot}
-    if _finish(digest_of(region, entry.image.length)) != entry.image.sha256:
-        report("damaged", **facts)
-        entry.slot = entry.image = None
-        journal.commit()  # the agent installs anew: what is lost is no longer taken for installed
-        return
+def _reconcile(ports):
+    """Whether the bootloader would abort what runs at the next reset. What is confirmed it must not: it has to be there to come
+    back to."""
+    journal, slots, _, system, _, _ = ports
+    if slots.running is None:
+        return False
+    pending = system.firmware()[1]
+    entry = journal.state.only("firmware")
+    if pending and entry and entry.slot == slots.running:
+        system.keep()
+        return False
+    return pending
+
+
+def _switch(ports, entry):
+    """Have the bootloader start the confirmed firmware. Does not return, unless that can't be: then what runs has to do."""
+    _, slots, _, system, _, report = ports
     try:
-        try:
-            served = serving.load(region, entry.image)[1]
-        except (NoMemory, MemoryError):
-            serving.trim()  # the confirmed version comes before the room that a trial was given
-            served = serving.load(region, entry.image)[1]
+        system.select(entry.slot)  # cut: the same decision at the next boot
+    except FlashError as e:
+        report("stray", slot=slots.running, reason=described(e))
+        return
+    system.reset()
+
+
+def go_back(ports, entry, reason, freeze):
+    """The spare of ``entry`` is the confirmed version from this record on. Does not return where it is a firmware."""
+    journal, _, _, _, _, report = ports
+    image = entry.image
+    entry.fall_back(freeze)
+    journal.commit()  # cut before: what was; after: the version before
+    report("fell-back", name=entry.name, version=entry.image.version, reason=reason, was=image.version if image else "")
+    if entry.plane == "firmware":
+        _switch(ports, entry)
+
+
+def serve_all(ports, tried, idle_ms):
+    """Put into service what is confirmed, and of a set that is tried from a reset what is on trial. ``tried``: whether this boot
+    tries a set; idle_ms: as for System.release(). Returns whether there is an app to run, where there ought to be one."""
+    journal, _, _, system, _, _ = ports
+    entries = journal.state.on_trial()
+    live = tried and needs_reset(entries)
+    if tried and not live:
+        with Borrowed("trial") as trial:
+            trial.Trials(ports).make_room(entries)
+    if live and not _whole(ports, entries):
+        live = tried = False
+    runs = True
+    for entry in journal.state.entries:
+        now = entry.trial.image if live and entry.trial else entry.image
+        if now and entry.plane != "firmware":
+            good = _serve(ports, entry, now, live and entry.trial)
+            runs = runs and (good or entry.plane != "app")
+    if not tried:
+        system.release(idle_ms)  # not before all of that is done: boot.py's watchdog stands over it
+    return runs
+
+
+def _whole(ports, entries):
+    """Whether the slots on trial still hold what was verified; else the set is rolled back, and nobody blamed."""
+    slots = ports[1]
+    for entry in entries:
+        if not holds(slots.tried(entry), entry.trial.image):
+            with Borrowed("trial") as trial:
+                trial.Trials(ports).roll_back(entries, FlashError("{} holds something else".format(entry.name)), [])
+            return False
+    return True
+
+
+def serve(ports, entry):
+    """Put the confirmed version of ``entry`` into service."""
+    return _serve(ports, entry, entry.image, None)
+
+
+def _serve(ports, entry, image, tried):
+    """Put ``image`` into service: the one on trial, or the confirmed one if its slot still holds it. Returns whether it is."""
+    journal, slots, serving, system, _, report = ports
+    region = slots.tried(entry) if tried else slots.active(entry)
+    facts = {"name": entry.name, "version": image.version, "slot": entry.inactive() if tried else entry.slot}
+    if not tried and not holds(region, image):
+        report("damaged", **facts)
+        if _can_go_back(ports, entry):
+            go_back(ports, entry, "damaged", False)
+            return serve(ports, entry)
+        entry.image = entry.spare = None  # but not the slot: a trial is in the other one
+        journal.commit()  # the agent installs anew: what is lost is no longer taken for installed
+        return False
+    try:
+        if entry.plane == "model":
+            _load(serving, entry, region, image)
+        elif entry.plane == "config":
+            with Borrowed("planes.config") as config:
+                serving.config = config.read(region, image)
+        else:
+            system.run_from(region, image.length)
     except (MulliganError, MemoryError, OSError) as e:  # the agent must live: the next release can mend it
         report("not-serving", reason=described(e), **facts)
-        return
-    serving.put(entry.name, served)
+        return False
     report("serving", **facts)
+    return True
 
 
-def _finish(generator):
-    """Run a generator to its end; its value."""
+def _can_go_back(ports, entry):
+    """Whether the version before is held, may run again, and fits what else is there."""
+    with Borrowed("core.policy") as policy:
+        try:
+            policy.revert(entry, ports[0].state, ports[3].versions, ports[3].mpy)
+        except (NotAvailable, PolicyError):
+            return False
+    return holds(ports[1].tried(entry), entry.spare)
+
+
+def _load(serving, entry, region, image):
+    try:
+        served = serving.load(region, image)[1]
+    except (NoMemory, MemoryError):
+        serving.trim()  # the confirmed version comes before the room that a trial was given
+        served = serving.load(region, image)[1]
+    serving.put(entry.name, served)
+
+
+def holds(region, image):
+    """Whether ``region`` holds ``image``."""
+    steps = digest_of(region, image.length)
     while True:
         try:
-            next(generator)
+            next(steps)
         except StopIteration as done:
-            return done.value
+            return done.value == image.sha256

@@ -1,113 +1,173 @@
-"""Trials: a version runs under health checks and the watchdog, and is confirmed or rolled back.
+"""Trials: a set of versions runs under health checks and the watchdog, and is confirmed or rolled back as a whole.
 
-The confirmed version stays in service all the while; the app gets the new one only once it has passed. Only in memory while
-there is a trial, or one begins.
+Models and config are tried in place: the confirmed version stays in service until the golden vectors have passed. With a firmware
+or an app in it, a set is tried from a reset, and is in service from the start. Only in memory while there is a trial, or one
+begins.
 """
 
 from . import health
+from .borrow import Borrowed
 from .core.digest import digest_of
-from .core.errors import FlashError, HealthError, MulliganError, NoMemory, described
+from .core.errors import FlashError, FormatError, HealthError, MulliganError, NoMemory, described
+from .core.state import needs_reset, together
 
 _YIELD_MS = 0  # what a step returns while there is more to do at once
 _WAIT_MS = 20  # and while it waits for the app
 _BOOT_ROOM = 28672  # bytes that the arena of a version on trial leaves at a boot: to load the confirmed version, and the rest
+_SWITCH_MS = 30000  # watchdog over set_boot, which hashes a whole firmware
+_MOST_REST = 1023  # polls between two tries of a set whose trials end without a verdict
 
 
-class _Waited(HealthError):
-    """The deadline came while the trial waited for the app: not the version's fault."""
+class Waited(HealthError):
+    """The deadline came while the trial waited for the app or the network: not the version's fault."""
 
 
 class Trials:
     """Begins, runs and ends trials. ``ports``: journal, slots, serving, system, clock and report.
 
-    ``report(event, **facts)`` is told of each turn.
+    ``report(event, **facts)`` is told of each turn. ``since``: Clock.ticks_ms() from which an attempt counts its time.
     """
 
-    def __init__(self, ports):
+    def __init__(self, ports, since=0):
+        self._ports = ports
         self._journal, self._slots, self._serving, self._system, self._clock, self._report = ports
         self._elapsed_ms = 0
-        self._since = 0
+        self._since = since
 
-    def begin(self, entry, image, sequence, rules, hard_floor):
-        """Activate ``image``, which the inactive slot of ``entry`` holds, verified and fit: on trial from this record on."""
-        entry.begin(image, sequence, rules, hard_floor)
-        self._journal.commit()  # cut before: the old set; after: a trial that the next boot finds
-        self._report("activated", name=entry.name, version=image.version, slot=entry.trial.slot)
-        self.start(entry)
+    def begin(self, items, sequence, linked):
+        """Activate the ``items`` of trials.begin(), verified and fit: on trial from this record on."""
+        entries = [item[0] for item in items]
+        state = self._journal.state
+        before = state.entries
+        state.entries = before + [entry for entry in entries if entry not in before]
+        state.linked = linked
+        for entry, image, rules, hard_floor in items:
+            entry.begin(image, sequence, rules, hard_floor)
+        try:
+            self._journal.commit()  # cut before: the old set; after: a trial that the next boot finds
+        except FormatError:  # more than a record holds
+            for entry in entries:
+                entry.roll_back(False)
+            state.entries = before
+            raise
+        for entry in entries:
+            self._report("activated", name=entry.name, version=entry.trial.image.version, slot=entry.trial.slot)
+        if self._firmware(entries):
+            self.arm(entries)
+        elif needs_reset(entries):
+            self._system.reset()
+        else:
+            self.start(entries)
 
-    def start(self, entry):
+    def start(self, entries):
         """Count a start of the trial, and stand the watchdog over it: before the app, or anything of the version, runs."""
         self._journal.mark_start()  # cut before: a boot that nobody counts; after: one that is found if it fails
-        self._system.guard(entry.trial.rules.watchdog_ms)
+        _, deadline_ms, watchdog_ms = self._limits(entries)
+        # From a reset, the app has yet to come to its first step.
+        self._system.guard(watchdog_ms + (deadline_ms if needs_reset(entries) else 0))
 
-    def make_room(self, entry):
-        """At a boot, before anything else is loaded: the arena of the version on trial, while the heap is in one piece."""
+    def arm(self, entries):
+        """Count a start, and have the bootloader start the firmware on trial. Does not return, but where that can't be."""
+        entry = next(entry for entry in entries if entry.plane == "firmware")
+        self._journal.mark_start()  # cut before or after: the old firmware boots, and arms again
+        self._system.guard(_SWITCH_MS)
         try:
-            header, _, _, engine = self._serving.look(self._slots.tried(entry), entry.trial.image)
-            more = header.arena - len(self._serving.arena)
-            if engine.SHARED and more <= self._system.sample_heap() - _BOOT_ROOM:
-                self._serving.reserve(header.arena)
-        except (MulliganError, MemoryError):
-            pass  # the trial will say what is wrong
+            if not self._intact(entry):
+                raise FlashError("{} no longer holds what was verified".format(self._slots.tried(entry).label))
+            self._system.select(entry.trial.slot)  # cut: the old firmware boots, or the new one
+        except FlashError as e:
+            self.roll_back(entries, e, [])
+            return
+        self._system.reset()
 
-    def run(self, entry, loaded, since):
-        """A generator: one attempt at the trial of ``entry`` that was started, to its end.
+    def make_room(self, entries):
+        """At a boot, before anything else is loaded: the arena of the versions on trial, while the heap is in one piece."""
+        for entry in entries:
+            if entry.plane == "model":
+                try:
+                    header, _, _, engine = self._serving.look(self._slots.tried(entry), entry.trial.image)
+                    more = header.arena - len(self._serving.arena)
+                    if engine.SHARED and more <= self._system.sample_heap() - _BOOT_ROOM:
+                        self._serving.reserve(header.arena)
+                except (MulliganError, MemoryError):
+                    pass  # the trial will say what is wrong
 
-        ``loaded``: what Serving.load() gave for the version, or the exception that it raised; ``since``: Clock.ticks_ms() before.
-        Each step runs one golden vector, or one live input in shadow; it gives the milliseconds until the next is due. Its value:
-        whether there was a verdict, either way.
+    def run(self, entries, loaded, probe):
+        """A generator: one attempt at the trial of ``entries`` that was started, to its end.
+
+        loaded: {entry of a model: what Serving.load() gave for its version, or the exception that it raised}; probe: as for
+        `live.run`. Each step runs one golden vector, one live input in shadow, or one check; it gives the milliseconds until the
+        next is due.
         """
-        trial = entry.trial
-        self._since = since
-        ready = False
-        verdict = True
+        at = None  # the entry whose version is at work
+        loading = True
         try:
-            if isinstance(loaded, Exception):
-                raise loaded
-            header, candidate = loaded
-            served = self._serving.served(entry.name)
-            shadow = health.Shadow(header, trial.rules) if served and trial.rules.shadow_runs else None
-            ready = True
-            yield from self._golden(entry, header, candidate)
-            self._system.guard(self._left_ms(trial))  # it is the app's turn now: this stands over the whole wait, and is not fed
-            if shadow:
-                yield from self._shadow(entry, shadow, served, candidate.engine)
-                self._judge_memory(entry, candidate)
-            while self._serving.busy(entry.name):
-                yield _WAIT_MS
-                self._pass(trial, "passed, but the app did not let go of the old version")
-        except (FlashError, _Waited) as e:
-            self._tick()
-            self.roll_back(entry, e, False)
-            verdict = False
+            for at in loaded:
+                loading = True
+                if isinstance(loaded[at], Exception):
+                    raise loaded[at]
+                header, candidate = loaded[at]
+                served = None if needs_reset(entries) else self._serving.served(at.name)
+                shadow = health.Shadow(header, at.trial.rules) if served and at.trial.rules.shadow_runs else None
+                loading = False
+                yield from self._golden(at, entries, header, candidate)
+                if shadow:
+                    self._system.guard(self._left_ms(entries))
+                    yield from self._shadow(at, entries, shadow, served, candidate.engine)
+                    self._judge_memory(at, candidate)
+            at = None
+            self._system.guard(self._left_ms(entries))  # it is the app's turn now: this stands over the wait, and is not fed
+            for entry in loaded:
+                while not needs_reset(entries) and self._serving.busy(entry.name):
+                    yield _WAIT_MS
+                    self.wait(entries, "passed, but the app did not let go of the old version")
+            if needs_reset(entries) or self._serving.checks or any(r.live_runs or r.confirm for r in self._rules(entries)):
+                with Borrowed("live") as live:
+                    yield from live.run(self, self._ports, entries, loaded, probe)
+            if self._firmware(entries):
+                self._system.keep()  # cut: the bootloader starts the old firmware, which arms again, or the new one
+        except (FlashError, Waited) as e:
+            self._end(entries, e, [])
         except Exception as e:  # whatever a version on trial raises counts against it, and must not stop the updater
-            if not ready and isinstance(e, (MemoryError, NoMemory)):
-                self._try_from_a_reset(entry, e)
-            self._tick()
-            verdict = self.roll_back(entry, e, True)
+            if at and loading and isinstance(e, (MemoryError, NoMemory)):
+                self._try_from_a_reset(entries, e)
+            self._end(entries, e, [at] if at else entries)
         else:
-            self._confirm(entry, candidate)
+            self._confirm(entries, loaded)
         self._system.release()
-        return verdict
 
-    def roll_back(self, entry, reason, freeze):
-        """End the trial: the confirmed version stays. ``freeze`` where the version itself was at fault.
+    def roll_back(self, entries, reason, blamed):
+        """End the trial: the confirmed versions stay. ``blamed``: the entries whose versions were at fault.
 
-        A slot that no longer holds what was verified exonerates the version. Returns whether it was frozen.
+        A slot that no longer holds what was verified exonerates its version.
         """
-        version = entry.trial.image.version
-        freeze = freeze and self._intact(entry)
-        entry.roll_back(freeze)
+        state = self._journal.state
+        ended = [(entry, entry.trial, entry in blamed and self._intact(entry)) for entry in entries]
+        state.rest = 0 if any(freeze for _, _, freeze in ended) else min(2 * state.rest + 1, _MOST_REST)
+        for entry, _, freeze in ended:
+            entry.roll_back(freeze)
         self._journal.commit()  # cut before: one more attempt, or this again; after: done
-        self._report(
-            "rolled-back", name=entry.name, version=version, ms=self._elapsed_ms, reason=described(reason)
-        )
-        return freeze
+        for entry, trial, _ in ended:
+            version = trial.image.version
+            self._report("rolled-back", name=entry.name, version=version, ms=self._elapsed_ms, reason=described(reason))
+        for entry, trial, _ in ended:
+            if entry.plane == "firmware" and trial.slot == self._slots.running:
+                try:
+                    self._system.select(entry.slot)  # cut: what runs is not what is confirmed, and the next boot returns
+                except FlashError as e:
+                    self._report("stray", slot=trial.slot, reason=described(e))
+                self._system.reset()
 
-    def _try_from_a_reset(self, entry, reason):
+    def _end(self, entries, reason, blamed):
+        self._tick()
+        self.roll_back(entries, reason, blamed)
+        if needs_reset(entries):
+            self._system.reset()
+
+    def _try_from_a_reset(self, entries, reason):
         """Too little memory may be the state of the heap and not the version's need: reset while attempts are left."""
-        if self._journal.faults() + 1 < entry.trial.rules.attempts:
-            self._report("resetting", name=entry.name, version=entry.trial.image.version, reason=described(reason))
+        if self._journal.faults() + 1 < self._limits(entries)[0]:
+            self._report("resetting", name=entries[0].name, version=entries[0].trial.image.version, reason=described(reason))
             self._system.reset()
 
     def _intact(self, entry):
@@ -117,61 +177,83 @@ class Trials:
             steps = digest_of(self._slots.tried(entry), image.length)
             while True:
                 next(steps)
+                self._system.feed()
         except StopIteration as done:
             return done.value == image.sha256
         except FlashError:
             return False
 
-    def _confirm(self, entry, candidate):
+    def _confirm(self, entries, loaded):
         state = self._journal.state
-        state.sequence = max(state.sequence, entry.trial.sequence)
+        state.sequence = max([state.sequence] + [entry.trial.sequence for entry in entries])
         state.time = max(state.time, self._clock.now() or 0)
-        entry.confirm()
+        state.rest = 0
+        for entry in entries:
+            entry.confirm()
         self._journal.commit()  # cut before: the trial runs again; after: the new set
-        self._serving.put(entry.name, candidate)
-        self._report("confirmed", name=entry.name, version=entry.image.version, ms=self._elapsed_ms)
+        self.swap(entries, loaded)
+        for entry in entries:
+            self._report("confirmed", name=entry.name, version=entry.image.version, ms=self._elapsed_ms)
 
-    def _golden(self, entry, header, candidate):
+    def swap(self, entries, loaded):
+        """Have the versions on trial answer the app, those of them that were not from the reset on; undo() takes it back."""
+        before = [(entry.name, self._serving.served(entry.name)) for entry in loaded], self._serving.config
+        for entry in loaded:
+            self._serving.put(entry.name, loaded[entry][1])
+        for entry in entries:
+            if entry.plane == "config":
+                with Borrowed("planes.config") as config:
+                    region = self._slots.tried(entry) if entry.trial else self._slots.active(entry)
+                    self._serving.config = config.read(region, entry.trial.image if entry.trial else entry.image)
+        return before
+
+    def undo(self, before):
+        """``before``: what swap() gave."""
+        models, self._serving.config = before
+        for name, served in models:
+            self._serving.put(name, served)
+
+    def _golden(self, entry, entries, header, candidate):
         """The golden vectors, one a step. Only their progress feeds the watchdog, and the deadline stands over all."""
-        trial = entry.trial
+        self._system.guard(self._limits(entries)[2])
         arena, free = self._judge_memory(entry, candidate)
-        checks = health.golden(candidate, header, self._slots.tried(entry), trial.rules, self._clock)
+        checks = health.golden(candidate, header, self._slots.tried(entry), entry.trial.rules, self._clock)
         while True:
             try:
                 next(checks)
             except StopIteration as done:
                 correct, latencies = done.value
                 break
-            self._progress(trial)
+            self.progress(entries)
             yield _YIELD_MS
-            self._progress(trial)
-        self._progress(trial)
+            self.progress(entries)
+        self.progress(entries)
         self._report(
             "healthy",
             name=entry.name,
-            version=trial.image.version,
+            version=entry.trial.image.version,
             correct="{}/{}".format(correct, header.golden),
             arena=arena,
             heap=free,
             **latencies.facts()
         )
 
-    def _shadow(self, entry, shadow, served, engine):
+    def _shadow(self, entry, entries, shadow, served, engine):
         """Live inputs of the app as well. The app's answers are not touched: the version runs in the steps between them."""
-        trial = entry.trial
 
         def running(yes):
-            self._system.guard(trial.rules.watchdog_ms if yes else self._left_ms(trial))
+            self._system.guard(self._limits(entries)[2] if yes else self._left_ms(entries))
 
+        rules = entry.trial.rules
         served.shadow = shadow
         try:
             for _ in shadow.steps(engine, self._clock, running):
                 yield _WAIT_MS
-                self._pass(trial, "shadow_runs: {} of {} live inputs seen".format(shadow.runs, trial.rules.shadow_runs))
+                self.wait(entries, "shadow_runs: {} of {} live inputs seen".format(shadow.runs, rules.shadow_runs))
         finally:
             served.shadow = None
             self._report(
-                "shadow", name=entry.name, version=trial.image.version, runs=shadow.runs, agreed=shadow.agreed,
+                "shadow", name=entry.name, version=entry.trial.image.version, runs=shadow.runs, agreed=shadow.agreed,
                 exact=shadow.exact, **shadow.latencies.facts()
             )  # fmt: skip
 
@@ -180,24 +262,34 @@ class Trials:
         health.memory(entry.trial.rules, arena, free)
         return arena, free
 
-    def _progress(self, trial):
-        """The version got on: feed the watchdog. Raises: HealthError past the deadline."""
+    def progress(self, entries):
+        """The set got on: feed the watchdog. Raises: HealthError past the deadline."""
         self._system.feed()
-        if self._overdue(trial):
-            raise HealthError("deadline_ms: no verdict within {} ms".format(trial.rules.deadline_ms))
+        if self._overdue(entries):
+            raise HealthError("deadline_ms: no verdict within {} ms".format(self._limits(entries)[1]))
 
-    def _pass(self, trial, missing):
-        """Time passes while the app has its turn. Raises: _Waited past the deadline."""
-        if self._overdue(trial):
-            raise _Waited("{} within {} ms".format(missing, trial.rules.deadline_ms))
+    def wait(self, entries, missing, error=Waited):
+        """Time passes while the app has its turn. Raises: ``error`` past the deadline."""
+        if self._overdue(entries):
+            raise error("{} within {} ms".format(missing, self._limits(entries)[1]))
 
-    def _left_ms(self, trial):
+    def _rules(self, entries):
+        return [entry.trial.rules for entry in entries]
+
+    def _limits(self, entries):
+        return together(self._rules(entries))
+
+    def _firmware(self, entries):
+        return any(entry.plane == "firmware" for entry in entries)
+
+    def _left_ms(self, entries):
         """The rest of the deadline, and the watchdog's time after it."""
-        return max(0, trial.rules.deadline_ms - self._elapsed_ms) + trial.rules.watchdog_ms
+        _, deadline_ms, watchdog_ms = self._limits(entries)
+        return max(0, deadline_ms - self._elapsed_ms) + watchdog_ms
 
-    def _overdue(self, trial):
+    def _overdue(self, entries):
         self._tick()
-        return self._elapsed_ms > trial.rules.deadline_ms
+        return self._elapsed_ms > self._limits(entries)[1]
 
     def _tick(self):
         now = self._clock.ticks_ms()

@@ -33,7 +33,9 @@ _ARCHITECTURES = (
     "armv7emdp",
     "xtensa",
     "xtensawin",
+    "rv32imc",
 )
+ARCHITECTURES = [name for name in _ARCHITECTURES if name]
 
 _PROBE = """
 import sys

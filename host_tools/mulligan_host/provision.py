@@ -1,14 +1,14 @@
 """A board's first content: what is on the flash before its first update."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from mulligan.core import root, slot, state
-from mulligan.core.errors import FormatError
+from mulligan.core import root, state
 from mulligan_host import ceremony, credentials
+from mulligan_host.artifacts import Part, recognise
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
 from mulligan_host.partitions import find, read_csv
@@ -20,7 +20,17 @@ LAYOUT = "partitions/virtual-4mb.csv"
 CONFIG = "mulligan.json"
 _CREDENTIALS = {"ca": "ca.der", "cert": "cert.der", "key": "key.der"}  # the config's fields for TLS, and their files in vfs
 
-_PLAIN = ("board", "url", "channel", "poll_ms", "order", "group", "device")  # the config's fields as they are here
+_PLAIN = (
+    "board",
+    "url",
+    "channel",
+    "poll_ms",
+    "order",
+    "group",
+    "device",
+    "watchdog_ms",
+    "recovery_pin",
+)  # the config's fields as they are here
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,11 @@ class Setup:
     group: str = ""
     device: str = ""
     """What orders call its group, and the board itself; "" for nothing."""
+    watchdog_ms: int = 0
+    recovery_pin: int = -1
+    """See docs/SPEC.md, "Configuration file"."""
+    parts: Sequence[Part] = ()
+    """What is confirmed from the start beside the model: an app, a config."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """More files in vfs; a main.py here takes the place of the example app."""
 
@@ -71,10 +86,10 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
         raise HostError(f"root {trusted.root.number} lists no fleet key: a board that waits for an order would wait for ever")
     if setup.cert or setup.key:
         credentials.check(setup.cert, setup.key, [key.public for key in trusted.root.keys])
+    parts = [*([recognise(setup.model)] if setup.model is not None else []), *setup.parts]
     keys = ceremony.partition(trusted, find(read_csv(resource(LAYOUT), size), "keys").size)
-    regions = {"keys": keys, "journal": _journal(setup.root, setup.model)}
-    if setup.model is not None:
-        regions["model_0"] = setup.model
+    regions = {"keys": keys, "journal": _journal(setup.root, parts)}
+    regions.update({f"{part.plane}_0": part.content for part in parts})
     app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
     try:
         image.build_flash(path, size, resource(LAYOUT), app, {**files, **setup.files}, regions)
@@ -83,16 +98,13 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
         raise
 
 
-def _journal(trusted: bytes, model: bytes | None) -> bytes:
-    """The first record: ``trusted`` is the root, and ``model`` is confirmed in slot 0 of the first pair."""
+def _journal(trusted: bytes, parts: Sequence[Part]) -> bytes:
+    """The first record: ``trusted`` is the root, and ``parts`` are confirmed, each in slot 0 of its plane's first pair."""
     first = state.State()
     first.keys = state.Sealed(0, len(trusted), sha256(trusted).digest())
-    if model is not None:
-        header = slot.parse(model, len(model))
-        if header.length != len(model):
-            raise FormatError(f"slot image: {len(model)} bytes, its header says {header.length}")
-        entry = state.Entry("model", header.name, 0)
+    for part in parts:
+        entry = state.Entry(part.plane, part.name, 0)
         entry.slot, entry.floor = 0, 1
-        entry.image = state.Image(len(model), 1, header.version, sha256(model).digest(), {}, 0)
+        entry.image = state.Image(len(part.content), 1, part.version, sha256(part.content).digest(), {}, part.mpy)
         first.entries.append(entry)
     return bytes(state.encode(first, 1))

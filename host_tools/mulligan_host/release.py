@@ -22,6 +22,7 @@ from mulligan.core import base64url, manifest, root, semver, slot
 from mulligan.core import order as orders
 from mulligan.core.errors import FormatError, MulliganError
 from mulligan_host import ceremony, combs, delta, files
+from mulligan_host.artifacts import Part, check_together, recognise
 from mulligan_host.errors import HostError
 from mulligan_host.inspection import Inspection
 from mulligan_host.keys import Signer
@@ -45,13 +46,18 @@ class Health:
     shadow_runs: int = 0
     shadow_every: int = 1
     shadow_agree: int = 1000
+    live_runs: int = 0
+    live_errors: int = 0
+    live_drift: int = 0
+    confirm: int = 0
 
 
 @dataclass(frozen=True)
 class Order:
-    """What a release is to be: a model slot image, for which boards, judged how, and until when it may be installed."""
+    """What a release is to be: one artifact or several, for which boards, judged how, and until when it may be installed."""
 
-    image: bytes
+    what: bytes | Sequence[Part]
+    """A model slot image, or the parts of a set."""
     boards: list[str]
     health: Health
     version: str | None = None
@@ -84,20 +90,19 @@ class Directory:
 
         Raises: FormatError, HostError, OSError.
         """
-        header = slot.parse(order.image, len(order.image))
-        if header.length != len(order.image):
-            raise FormatError(f"slot image: {len(order.image)} bytes, its header says {header.length}")
-        version = order.version or header.version
+        parts = [recognise(order.what)] if isinstance(order.what, bytes) else list(order.what)
+        if not parts:
+            raise HostError("a release has one artifact at least")
+        check_together(parts)
+        version = order.version or parts[0].version
         earlier = self.releases() if self.path.is_dir() else []
         if any(r.release == version for r in earlier):
             raise HostError(f"{self.path}: release {version} is there already: releases never change")
         sequence = max((r.sequence for r in earlier), default=0) + 1
         defaults = {key: default for key, _, _, default in manifest.RULES}
         health = {key: value for key, value in asdict(order.health).items() if value != defaults[key]}
-        if not 0 <= order.health.correct <= header.golden:
-            raise HostError(f"{order.health.correct} correct golden vectors asked for, the image has {header.golden}")
-        if 0 < order.health.arena < header.arena:
-            raise HostError(f"{header.name} needs {header.arena} bytes of arena, {order.health.arena} are allowed")
+        for part in parts:
+            _judge(part, order.health)
         if order.days < 1:
             raise HostError(f"a release that may be installed for {order.days} days is none; give it one at least")
         now = int(time.time())
@@ -107,25 +112,30 @@ class Directory:
             blobs.append(data)
             return {"size": len(data), "sha256": base64url.encode(sha256(data).digest())}
 
-        artifact: dict[str, Any] = {
-            "plane": "model",
-            "name": header.name,
-            "version": header.version,
-            "counter": sequence,
-            "size": len(order.image),
-            "sha256": base64url.encode(sha256(order.image).digest()),
-            "full": blob(delta.make(b"", order.image)),
-            "requires": order.requires,
-            "health": health,
-        }
-        if order.after:
-            artifact["after"] = order.after
-        if order.hard_floor:
-            artifact["hard_floor"] = order.hard_floor
-        patches = self._patches(order.image, header.name, earlier)
-        if patches:
-            index = [{"base": base64url.encode(base), **blob(patch)} for base, patch in patches]
-            artifact["patches"] = blob(_canonical(index))
+        def described(part: Part) -> dict[str, Any]:
+            artifact: dict[str, Any] = {
+                "plane": part.plane,
+                "name": part.name,
+                "version": part.version,
+                "counter": sequence,
+                "size": len(part.content),
+                "sha256": base64url.encode(sha256(part.content).digest()),
+                "full": blob(delta.make(b"", part.content)),
+                "requires": order.requires,
+                "health": health,
+            }
+            if order.after:
+                artifact["after"] = order.after
+            if order.hard_floor:
+                artifact["hard_floor"] = order.hard_floor
+            if part.mpy:
+                artifact["mpy"] = part.mpy
+            patches = self._patches(part, earlier)
+            if patches:
+                index = [{"base": base64url.encode(base), **blob(patch)} for base, patch in patches]
+                artifact["patches"] = blob(_canonical(index))
+            return artifact
+
         payload = {
             "mulligan": manifest.VERSION,
             "release": version,
@@ -134,7 +144,7 @@ class Directory:
             "expires": now + 86400 * order.days,
             "boards": order.boards,
             "boot_ms": order.boot_ms,
-            "artifacts": [artifact],
+            "artifacts": [described(part) for part in parts],
         }
         raw = _canonical(payload)
         built: manifest.Manifest = manifest.parse(raw)
@@ -268,9 +278,10 @@ class Directory:
         for path in (self.path, self.path / "artifacts", self.path / "releases", self.path / "roots", self.path / "orders"):
             path.mkdir(exist_ok=True)
 
-    def _patches(self, image: bytes, name: str, earlier: list[manifest.Manifest]) -> list[tuple[bytes, bytes]]:
+    def _patches(self, part: Part, earlier: list[manifest.Manifest]) -> list[tuple[bytes, bytes]]:
         """Make (base's SHA-256, patch) from the last versions of the artifact; keep what is smaller than the full one."""
-        digests = [a.sha256 for r in earlier for a in r.artifacts if (a.plane, a.name) == ("model", name)]
+        image = part.content
+        digests = [a.sha256 for r in earlier for a in r.artifacts if (a.plane, a.name) == (part.plane, part.name)]
         digests = list(dict.fromkeys(reversed(digests)))
         full = len(delta.make(b"", image))
         entries = []
@@ -283,6 +294,17 @@ class Directory:
     def _payload(self, release: str) -> Path:
         semver.parse(release)
         return self.path / "releases" / f"{release}.json"
+
+
+def _judge(part: Part, health: Health) -> None:
+    """Raises: HostError where the rules can't be met."""
+    if part.plane != "model":
+        return
+    header = slot.parse(part.content, len(part.content))
+    if not 0 <= health.correct <= header.golden:
+        raise HostError(f"{health.correct} correct golden vectors asked for, the image has {header.golden}")
+    if 0 < health.arena < header.arena:
+        raise HostError(f"{header.name} needs {header.arena} bytes of arena, {health.arena} are allowed")
 
 
 def _canonical(value: object) -> bytes:

@@ -23,7 +23,7 @@ def test_manifest():
     assert (m.boards, m.boot_ms, len(m.artifacts)) == (["virtual"], 1500, 1)
     index = manifest.Blob(len(golden.PATCH_INDEX), sha256(golden.PATCH_INDEX).digest())
     assert m.artifacts[0] == manifest.Artifact(
-        "model", "digits", "1.1.0", 6, 31423, ONES, manifest.Blob(25060, TWOS), index, {"firmware": "1.23.0"}, None, 0, RULES
+        "model", "digits", "1.1.0", 6, 31423, ONES, manifest.Blob(25060, TWOS), index, {"firmware": "1.23.0"}, None, 0, 0, RULES
     )
 
 

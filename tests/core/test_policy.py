@@ -234,7 +234,7 @@ def test_the_order_in_which_planes_fall_back():
         if entry is None:
             break
         expected.append(entry.plane)
-        entry.fall_back()
+        entry.fall_back(True)
         assert (entry.image.version, entry.spare, entry.frozen, entry.floor, entry.slot) == ("0.9.0", None, [b"o" * 8], 4, 1)
     assert tuple(expected) == policy.ROLLBACK_ORDER
     # One that what stays depends on is passed over.

@@ -146,11 +146,17 @@ def test_wrong_board(rig: Rig) -> None:
     assert "virtual2/other" in refused(rig, 31, lambda: rig.forge(payload))
 
 
-@pytest.mark.parametrize("plane", ["firmware", "app", "config"])
-def test_wrong_plane(rig: Rig, plane: str) -> None:
+@pytest.mark.parametrize(("plane", "code"), [("firmware", 10), ("app", 10), ("config", 36)])
+def test_wrong_plane(rig: Rig, plane: str, code: int) -> None:
+    """A model, signed as something else: never activated. A config slot is too small for it, and not even written."""
     payload = rig.payload("2.0.0")
     payload["artifacts"][0]["plane"] = plane
-    assert plane in refused(rig, 30, lambda: rig.forge(payload))
+    before = len(rig.all("activated"))
+    with rig.unchanged():
+        rig.forge(payload)
+        answer = rig.wait("refused")
+    assert (answer["code"], plane in answer["reason"]) == (str(code), True)
+    assert len(rig.all("activated")) == before
 
 
 def test_unmet_dependency(rig: Rig) -> None:

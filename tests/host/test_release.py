@@ -10,7 +10,7 @@ import pytest
 from host.commands import mulligan
 from host.refusals import assert_error
 from host.rig import BOARD, HEALTH, image
-from mulligan import config
+from mulligan import settings
 from mulligan.core import jws, manifest
 from mulligan.core.errors import Expired, FormatError, MulliganError, SignatureError
 from mulligan_host import delta, keys, release
@@ -122,10 +122,10 @@ def test_whether_an_order_is_needed_is_never_guessed() -> None:
         (b'{"board":"b","order":false}', False),
         (b'{"board":"b"}', False),
     ):
-        assert config.parse(raw).order is needed
+        assert settings.parse(raw).order is needed
     for value in (b'"required"', b'"true"', b"1", b"0", b"null", b"[]"):
         with pytest.raises(FormatError):
-            config.parse(b'{"board":"b","order":%s}' % value)
+            settings.parse(b'{"board":"b","order":%s}' % value)
 
 
 def test_orders(directory: release.Directory, signer: keys.Signer) -> None:

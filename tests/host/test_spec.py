@@ -19,7 +19,7 @@ from common import rules
 from core import golden
 from core.flash import Flash
 from host.documents import ROOT, tables
-from mulligan import config
+from mulligan import settings
 from mulligan.core import base64url, errors, inflate, jws, manifest, order, p256_comb, patch, root, slot, state
 from mulligan.core.errors import FormatError, MulliganError, PatchError
 from mulligan.core.journal import Journal
@@ -217,7 +217,7 @@ def test_release_directory(tmp_path: Path) -> None:
 
 def test_configuration_file() -> None:
     table = SPEC["Configuration file: fields"]
-    assert {row["field"].strip("`"): ast.literal_eval(row["default"].strip("`")) for row in table} == config.FIELDS
+    assert {row["field"].strip("`"): ast.literal_eval(row["default"].strip("`")) for row in table} == settings.FIELDS
 
 
 def test_error_codes() -> None:

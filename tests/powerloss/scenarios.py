@@ -198,14 +198,14 @@ def order(desk: Desk) -> Scenario:
 
 
 def damaged(desk: Desk) -> Scenario:
-    """Bit rot in the active slot: found at the boot, and the release installed anew."""
+    """Bit rot in the active slot: found at the boot, the version before put into service, and the release installed anew."""
     before = good(desk)
     start = dict(desk.after(before))
     sector = (
         find(partitions.decode(before.base[partitions.TABLE_OFFSET :][: partitions.TABLE_SIZE]), "model_1").offset // SECTOR + 1
     )
     start[sector] = bytes([start[sector][0] ^ 1]) + start[sector][1:]
-    stages = (at("?", "2", 2), at("", "-", 2), NEW)
+    stages = (at("?", "2", 2), at("1.0.0", "2", 2), NEW)
     return Scenario("active slot damaged", before.base, start, before.site, stages)
 
 

@@ -81,7 +81,7 @@ def test_bit_rot(desk: Desk, every: bool, record_property: Record) -> None:
     """A bit lost at any time of an update, in any sector that it concerns: mended, after one more boot at the latest."""
     good = scenarios.good(desk)
     at = scenarios.at
-    gone = (at("?", "1", 0), at("", "-", 0), at("?", "2", 2), at("", "-", 2))
+    gone = (at("?", "1", 0), at("", "-", 0), at("?", "2", 2), at("", "-", 2), at("1.0.0", "2", 2))
     world = desk.world(replace(good, stages=(scenarios.OLD, *gone, scenarios.NEW), rots=True))
     operations = world.run({}).operations
     chance = random.Random(3)

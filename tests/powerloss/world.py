@@ -127,7 +127,7 @@ class World:
         versions, floors, frozen = [], [], 0
         for entry in state.entries:
             frozen += len(entry.frozen)
-            if entry.slot is None:
+            if entry.image is None:
                 continue
             held = self._partition(f"{entry.plane}_{entry.slot}", content)[: entry.image.length]
             right = sha256(held).digest() == entry.image.sha256
@@ -197,7 +197,7 @@ class World:
 
     def _infer(self, running: Any, served: list[str]) -> None:
         """What the app gets is what the journal has confirmed, and nothing else."""
-        confirmed = {entry.name: entry.image.version for entry in self._state.entries if entry.slot is not None}
+        confirmed = {entry.name: entry.image.version for entry in self._state.entries if entry.image}
         for name, version in confirmed.items():
             found = running.serving.served(name)
             if found is None or found.version != version:
@@ -238,7 +238,7 @@ class World:
     def _writable(self) -> set[str]:
         """The labels of what may be written by what the journal said before: never a confirmed slot. otadata: the bootloader."""
         labels = {row.label for row in self.rows if row.type == 0x40} | {"otadata"}
-        return labels - {f"{entry.plane}_{entry.slot}" for entry in self._state.entries if entry.slot is not None}
+        return labels - {f"{entry.plane}_{entry.slot}" for entry in self._state.entries if entry.image}
 
     def _check(self, content: Content) -> None:
         facts, self._state = self.facts(content)

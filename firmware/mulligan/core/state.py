@@ -57,7 +57,8 @@ Sealed = namedtuple("Sealed", ("slot", "length", "sha256"))
 
 class Entry:
     """One plane's slot pair. slot and image: what is confirmed (None: nothing yet); trial: a Trial, or None; spare: the Image
-    that the other slot still holds to go back to, or None. Of a firmware that came with the board, only the slot is known.
+    that the other slot still holds to go back to, or None. A slot without an image is that of the firmware a board came with, or
+    one that was found damaged.
 
     floor: lowest counter that may be installed; hard_floor: lowest that may run again, even if a slot still holds it.
     """
@@ -101,9 +102,9 @@ class Entry:
             self._freeze(self.trial.image)
         self.trial = None
 
-    def fall_back(self):
-        """The spare becomes the confirmed version, and the one before is frozen. No floor comes down."""
-        if self.image:
+    def fall_back(self, freeze):
+        """The spare becomes the confirmed version; ``freeze``: the one before is not installed again. No floor comes down."""
+        if freeze and self.image:
             self._freeze(self.image)
         self.slot = self.inactive()
         self.image, self.spare = self.spare, None
@@ -149,6 +150,11 @@ class State:
         return [entry for entry in self.entries if entry.trial]
 
 
+def needs_reset(entries):
+    """Whether a set of these is activated by a hard reset: a firmware or an app is in it. The others are swapped in place."""
+    return any(entry.plane in ("firmware", "app") for entry in entries)
+
+
 def together(rules):
     """(attempts, deadline_ms, watchdog_ms) of a set whose artifacts have ``rules``: the fewest, the longest, the longest."""
     return min([r.attempts for r in rules]), max([r.deadline_ms for r in rules]), max([r.watchdog_ms for r in rules])
@@ -172,7 +178,7 @@ def encode(state, number):
     keys = state.keys or (_NO_KEYS, 0, b"")
     record = bytearray(size)
     struct.pack_into(
-        _HEADER, record, 0, MAGIC, VERSION, len(state.entries), size, _slot(app.slot) if app else _NONE,
+        _HEADER, record, 0, MAGIC, VERSION, len(state.entries), size, _slot(app.slot) if app and app.image else _NONE,
         _LINKED if state.linked else 0, state.rest, number, state.sequence, state.time, state.order,
         *tuple(keys) + (state.starts, state.faults)
     )  # fmt: skip

@@ -6,9 +6,11 @@ from pathlib import Path
 import rich_click as click
 
 from mulligan.core import keyset, manifest, slot
+from mulligan.core.errors import MulliganError
 from mulligan_host import ceremony, files, inspection, signers
 from mulligan_host import keys as signing
 from mulligan_host import release as releases
+from mulligan_host.artifacts import Part, recognise
 from mulligan_host.cli.options import key_option
 from mulligan_host.cli.progress import progress
 from mulligan_host.cli.secret import ask
@@ -31,9 +33,9 @@ def release() -> None:
 
 @release.command()
 @_DIRECTORY
-@click.argument("image", type=_FILE)
+@click.argument("artifacts", metavar="ARTIFACT[=VERSION]...", nargs=-1, required=True)
 @click.option("--board", "boards", multiple=True, required=True, help="A board it is for; repeat for more.")
-@click.option("--correct", required=True, type=int, help="Golden vectors that must get their label.")
+@click.option("--correct", type=int, help="Golden vectors that must get their label; needed with a model.")
 @click.option("--latency-us", default=0, help="The most that 9 of 10 inferences may take; 0: no limit.")
 @click.option("--p50-us", default=0, help="The most that every second inference may take; 0: no limit.")
 @click.option("--p99-us", default=0, help="The most that 99 of 100 inferences may take; 0: no limit.")
@@ -42,6 +44,15 @@ def release() -> None:
 @click.option("--shadow-runs", default=0, help="Live inputs that the model must see, unused, before it is confirmed; 0: none.")
 @click.option("--shadow-every", default=1, show_default=True, help="Take every how manieth live input for that.")
 @click.option("--shadow-agree", default=1000, show_default=True, help="Per mille of them that must agree with the old model.")
+@click.option("--live-runs", default=0, help="Inferences of the app that a model must answer before it is confirmed; 0: none.")
+@click.option("--live-errors", default=0, show_default=True, help="The most of them that may raise.")
+@click.option(
+    "--live-drift", default=0, help="How much their winners may be distributed otherwise than golden, per mille; 0: any."
+)
+@click.option("--confirm", is_flag=True, help="The app has to call mulligan.confirm() before the deadline.")
+@click.option(
+    "--mpy", default=0, help="sys.implementation._mpy of a firmware; else that of MicroPython 1.23 and later on its chip."
+)
 @click.option("--attempts", default=2, show_default=True, help="Failed starts that end the trial.")
 @click.option("--deadline-ms", default=10000, show_default=True, help="How long one attempt may take.")
 @click.option("--watchdog-ms", default=8000, show_default=True, help="How long one attempt may show no progress.")
@@ -54,12 +65,15 @@ def release() -> None:
 @click.option("--gate", "gate_path", type=_FILE, help="Thresholds that the model has to reach, or there is no release.")
 @click.option("--data", type=_FILE, help="What the gate is judged on; else the data that it names.")
 def build(
-    directory: Path, image: Path, boards: tuple[str, ...], boot_ms: int, days: int, requires: tuple[str, ...],
-    after: str, hard_floor: int, version: str | None, gate_path: Path | None, data: Path | None, **health: int,
+    directory: Path, artifacts: tuple[str, ...], boards: tuple[str, ...], correct: int | None, boot_ms: int, days: int,
+    requires: tuple[str, ...], after: str, hard_floor: int, version: str | None, gate_path: Path | None, data: Path | None,
+    mpy: int, confirm: bool, **health: int,
 ) -> None:  # fmt: skip
-    """Build a release of the slot IMAGE, with patches from the versions before it.
+    """Build a release of one artifact or several, with patches from the versions before them.
 
-    With a --gate (see mulligan model compare) only if its model passes; the version before is the last release's.
+    An ARTIFACT is a model slot image, an app image (mulligan app pack), an ESP-IDF app image, or a config in JSON, which names no
+    version of its own: config.json=1.2.0. Devices take all of them together, or none. With a --gate (see mulligan model compare)
+    only if its model passes; the version before is the last release's.
     """
     needed = {}
     for item in requires:
@@ -67,14 +81,18 @@ def build(
         if not equals:
             raise click.UsageError(f"--requires {item}: write PLANE=VERSION")
         needed[plane] = lowest
-    content = files.read(image)
+    parts = [_part(artifact, mpy) for artifact in artifacts]
+    models = [part.content for part in parts if part.plane == "model"]
+    if models and correct is None:
+        raise click.UsageError("--correct: how many golden vectors must get their label?")
     source = releases.Directory(directory)
     if gate_path:
-        _pass(gates.load(gate_path), data, content, source)
+        for content in models:
+            _pass(gates.load(gate_path), data, content, source)
     elif data:
         raise click.UsageError("--data is for a --gate")
-    health_rules = releases.Health(**health)
-    built = source.build(releases.Order(content, list(boards), health_rules, version, days, boot_ms, needed, after, hard_floor))
+    rules = releases.Health(correct=correct or 0, confirm=int(confirm), **health)
+    built = source.build(releases.Order(parts, list(boards), rules, version, days, boot_ms, needed, after, hard_floor))
     _print(built)
     click.echo(f"sign it with: mulligan release sign --dir {directory} {built.release} --key KEY")
 
@@ -165,6 +183,17 @@ def show(directory: Path, as_json: bool) -> None:
         return
     for built in found:
         _print(built)
+
+
+def _part(artifact: str, mpy: int) -> Part:
+    """Return what PATH or PATH=VERSION names. Raises: FormatError, HostError, OSError."""
+    path, equals, version = artifact.rpartition("=")
+    if not equals or Path(artifact).exists():
+        path, version = artifact, ""
+    try:
+        return recognise(files.read(Path(path)), version, mpy)
+    except MulliganError as e:
+        raise HostError(f"{path}: {e}") from e
 
 
 def _pass(gate: gates.Gate, data: Path | None, image: bytes, source: releases.Directory) -> None:

@@ -139,6 +139,10 @@ class VirtualBoard:
         bytes done. The board is off then; ``wait_off`` waits for that."""
         self.flash.cut_at(after, keep)
 
+    def hold(self, pin: int, low: bool = True) -> None:
+        """Hold an input pin low, or let go of it."""
+        (self._chip.low.add if low else self._chip.low.discard)(pin)
+
     # What one sees
 
     @property

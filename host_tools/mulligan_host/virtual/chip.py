@@ -36,6 +36,8 @@ class Chip:
         self.boot: Boot | None = None
         self.at_repl = False
         self._raw_repl = False
+        self.low: set[int] = set()
+        """Pins that something holds low."""
         self._mac = mac
         self._violation = violation
         self._rtc_memory = b""
@@ -57,6 +59,7 @@ class Chip:
             Op.ID: lambda a, b, payload: (len(self._mac), self._mac),
             Op.TICKS: lambda a, b, payload: ((self.clock.now_us - self._booted_us) // a & protocol.TICKS_MASK, b""),
             Op.WORK: lambda a, b, payload: self._pass(self._speed.work_us(a)),
+            Op.PIN: lambda a, b, payload: (int(a not in self.low), b""),
             Op.IDLE: lambda a, b, payload: self._pass(a * 1000),
             Op.RAW: self._raw,
         }

@@ -28,6 +28,7 @@ ESP-IDF error (0x100 and up), of ENOENT or EIO, or ESP_FAIL. The child's side is
     KBD         character  cooked                  whether there is a serial line. The character interrupts from now on (NO_KEY:
                                                    none does); cooked: \n goes out as \r\n
     RAW         0, 1 or 2                          whether the raw REPL is on, which survives a soft reset; 2 only asks
+    PIN         number                             1, or 0 where something holds it low
 """
 
 import enum
@@ -64,6 +65,7 @@ class Op(enum.IntEnum):
     REPL = 18
     KBD = 19
     RAW = 20
+    PIN = 21
 
 
 class Cause(enum.IntEnum):

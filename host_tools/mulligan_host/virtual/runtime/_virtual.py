@@ -26,6 +26,7 @@ IDLE = 17
 REPL = 18
 KBD = 19
 RAW = 20
+PIN = 21
 NO_KEY = 0xFFFFFFFF
 
 _link = open(int(sys.argv[-1]), "r+b")

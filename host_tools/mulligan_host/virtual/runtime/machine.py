@@ -50,6 +50,19 @@ class WDT:
         call(_virtual.WDT)
 
 
+class Pin:
+    """An input with a pull-up, which something may hold low."""
+
+    IN = 1
+    PULL_UP = 2
+
+    def __init__(self, id, mode=IN, pull=None):
+        self._id = id
+
+    def value(self):
+        return call(_virtual.PIN, self._id)
+
+
 class RTC:
     def memory(self, data=None):
         """Return the RTC memory, or set it: it survives every reset but the loss of power."""

@@ -1,21 +1,18 @@
-"""Fit: can a version be tried here at all? Asked before it is activated."""
+"""The model plane: does the engine know the model's operators, and can it be compared with the confirmed version?"""
 
-from .borrow import Borrowed
-from .core.errors import HealthError, NoMemory, Unsupported
+from ..borrow import Borrowed
+from ..core.errors import HealthError, NoMemory, Unsupported
 
 
-def check(serving, target, image, active, confirmed, rules):
-    """Look at the slot image ``image`` in the Region ``target``, verified and not yet activated.
-
-    active, confirmed: Region and Image of the confirmed version, None where there is none: then nothing is compared in shadow.
-    Raises: FormatError, ModelError, Unsupported, HealthError (a rule that is certain to fail), FlashError.
-    """
-    header, _, source, engine = serving.look(target, image)
+def check(ports, entry, image, rules, items):
+    """As `planes` says; a rule that is certain to fail is a HealthError."""
+    _, slots, serving, _, _, _ = ports
+    header, _, source, engine = serving.look(slots.inactive(entry), image)
     if 0 < rules.arena < header.arena:
         raise HealthError("arena: {} bytes, {} allowed".format(header.arena, rules.arena))
-    if active is not None and rules.shadow_runs:
+    if entry.image and rules.shadow_runs:
         with Borrowed("core.slot") as slot:
-            reason = incomparable(header, slot.read(active, confirmed.length)[0])
+            reason = incomparable(header, slot.read(slots.active(entry), entry.image.length)[0])
         if reason:
             raise Unsupported(reason)
     try:
