@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +34,7 @@ _NAMES = {
     "tflite/ops/window tflite/ops/reshape tflite/ops/softmax tflite/ops/pool tflite/kernels/int8_viper tflite/kernels/gemm_viper"
 }
 _ALL = 1 << 30  # bytes, more than a line has
+_PARSER = threading.Lock()  # CPython 3.11's ast.parse() fails now and then where two threads call it
 _OPTIMISE = "-O3"  # no line numbers, which would take 6 % of the heap that code takes; and no asserts
 
 
@@ -153,7 +155,7 @@ def with_constants(source: str, module: str = "", constants: Mapping[str, Mappin
     than it saves. Lines stay where they are.
     """
     try:
-        tree = ast.parse(source)
+        tree = _parsed(source)
     except (SyntaxError, ValueError):
         return source  # mpy-cross will say what is wrong
     names = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
@@ -185,7 +187,7 @@ def constant_modules(root: Path, prefix: str) -> dict[str, dict[str, str]]:
     found = {}
     for path in _sources(root):
         try:
-            body = ast.parse(path.read_text(encoding="utf-8")).body
+            body = _parsed(path.read_text(encoding="utf-8")).body
         except (SyntaxError, ValueError):
             continue
         rest = [node for node in body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
@@ -197,6 +199,11 @@ def constant_modules(root: Path, prefix: str) -> dict[str, dict[str, str]]:
         if values and len(values) == len(rest):
             found[_module(path.relative_to(root), prefix)] = values
     return found
+
+
+def _parsed(source: str) -> ast.Module:
+    with _PARSER:
+        return ast.parse(source)
 
 
 def _module(path: Path, prefix: str) -> str:
