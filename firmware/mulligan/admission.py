@@ -5,8 +5,6 @@ from hashlib import sha256
 from .core import manifest, policy
 from .core.errors import Expired, TransportError
 
-MAX_INDEX = 4096  # bytes of a patch index
-
 
 def judge(payload, ordered, trusted, state, config, now, versions, planes, mpy):
     """(release, artifacts, dated): what a manifest brings, and what of it is new; dated: whether the clock was
@@ -35,17 +33,14 @@ def judge(payload, ordered, trusted, state, config, now, versions, planes, mpy):
     return release, wanted, dated
 
 
-def source(artifact, base, read):
+def source(artifact, base, index):
     """The Blob or Patch to download: a patch against the artifact with digest ``base``, or else the full one.
 
-    ``read(blob)`` fetches the patch index. Raises: TransportError, FormatError.
+    ``index``: the patch index, whoever it came from. Raises: TransportError where it is not the one that was signed, FormatError.
     """
-    if artifact.patches is None or base is None or artifact.patches.size > MAX_INDEX:
-        return artifact.full
-    raw = read(artifact.patches)
-    if sha256(raw).digest() != artifact.patches.sha256:
+    if sha256(index).digest() != artifact.patches.sha256:
         raise TransportError("the patch index is not the one that the manifest names")
-    for patch in manifest.parse_index(bytes(raw)):
+    for patch in manifest.parse_index(bytes(index)):
         if patch.base == base:
             return patch
     return artifact.full

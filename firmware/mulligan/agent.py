@@ -19,7 +19,7 @@ from .core.errors import (
     TransportError,
     described,
 )
-from .core.limits import MAX_HINT, MAX_TOKEN
+from .core.limits import MAX_HINT, MAX_INDEX, MAX_TOKEN
 from .core.state import Image
 
 _STREAM = 4608  # bytes: a chunk of one sector at its largest in a patch; larger chunks make it grow
@@ -133,18 +133,21 @@ class Agent:
         yield
         try:
             if order is not None:
-                order, _ = self._check(order, True)
+                order = (yield from self._check(order, True))[0]
                 yield
-            payload, trusted = self._check(token, False)
+            payload, trusted, by = yield from self._check(token, False)
             del token
             yield
-            sequence, wanted = self._judge(payload, order, trusted)
+            sequence, wanted = self._judge(payload, order, trusted, by)
+            del payload, order, trusted
+            for i in range(len(wanted)):
+                yield
+                wanted[i] = self._sourced(wanted[i])
         except (Expired, TransportError):
             raise  # the clock may yet be set, the index may yet come
         except MulliganError:
             self._settled = digest, True
             raise
-        del payload, order, trusted
         if not wanted:
             self._settled = digest, False
             return
@@ -163,22 +166,28 @@ class Agent:
 
     def _check(self, token, fleet):
         with Borrowed("signature") as signature:
-            return signature.check(token, fleet, self._keys, self._journal.state.keys)
+            return (yield from signature.check(token, fleet, self._keys, self._journal.state.keys, self._report))
 
-    def _judge(self, payload, order, trusted):
-        """(sequence of the release, [(artifact, source)] to install)."""
+    def _judge(self, payload, order, trusted, by):
+        """(sequence of the release, [artifact to install])."""
         with Borrowed("admission") as admission:
             state, system = self._journal.state, self._system
             release, wanted, dated = admission.judge(
                 payload, order, trusted, state, self._config, self._clock.now(), system.versions, self._slots.planes(), system.mpy
             )
-            found = []
-            for artifact in wanted:
-                self._report("found", release=release.release, name=artifact.name, version=artifact.version, dated=int(dated))
-                entry = state.entry(artifact.plane, artifact.name)
-                base = entry.image.sha256 if entry and entry.image else None
-                found.append((artifact, admission.source(artifact, base, self._read_blob)))
-            return release.sequence, found
+        for artifact in wanted:
+            self._report("found", release=release.release, name=artifact.name, version=artifact.version, dated=int(dated), by=by)
+        return release.sequence, wanted
+
+    def _sourced(self, artifact):
+        """(artifact, what to download of it): a patch if there is one against what the active slot holds."""
+        entry = self._journal.state.entry(artifact.plane, artifact.name)
+        index = artifact.patches
+        if index is None or not entry or entry.image is None or index.size > MAX_INDEX:
+            return artifact, artifact.full
+        index = self._read_blob(index)  # before the module comes in: both take their memory, if not at the same time
+        with Borrowed("admission") as admission:
+            return artifact, admission.source(artifact, entry.image.sha256, index)
 
     def _install(self, sequence, wanted, linked):
         items = []

@@ -3,15 +3,17 @@
 from hashlib import sha256
 
 from .core import keyset, root
-from .core.errors import FlashError, FormatError, NotFound
+from .core.errors import FlashError, NotFound, TransportError
+
+_PIECE = 512
 
 
 def catch_up(region, journal, client, url, report):
-    """A generator whose value is whether the trusted root has changed. Each step verifies one signature, or writes a root.
+    """A generator whose value is whether the trusted root has changed. Each step verifies one signature, or writes one sector.
 
     region: the keys partition; client: get(url, start, limit) as http.Client; url: of the release directory. A root is
-    verified in memory, written beside the one that is trusted, read back, and then one journal record makes it the trusted one,
-    its ceiling applied.
+    verified in memory, written beside the one that is trusted with the tables that follow it, read back, and then one journal
+    record makes it the trusted one, its ceiling applied.
     Raises: FormatError, RootError, TransportError, FlashError; the roots taken before that stay.
     """
     current, sealed = keyset.trusted(region, journal.state.keys, _verify)
@@ -22,12 +24,17 @@ def catch_up(region, journal, client, url, report):
     while True:
         yield
         try:
-            data = _read(client, url, current.number + 1)
+            data, more = _read(client, url, current.number + 1)
         except NotFound:
             return changed
         yield
         current = yield from root.accepting(current, root.unpack(data), _verify)
-        sealed = _write(region, 1 - sealed.slot, data)
+        sealed = yield from _write(region, 1 - sealed.slot, data)
+        if more:
+            try:
+                yield from _write_tables(region, sealed, client, url, current.number)
+            except TransportError as e:  # a root must not wait for them
+                report("tables-lost", number=current.number, reason=e)
         journal.state.keys = sealed
         root.lower(journal.state, current)
         journal.commit()  # cut before: the old root, and one beside it that nothing names; after: the new root
@@ -43,22 +50,47 @@ def _verify(public_key, digest, signature):
 
 
 def _read(client, url, number):
-    body = client.get("{}roots/{}".format(url, number), 0, root.MAX_LENGTH)
+    """(signed root, whether anything follows it)."""
+    body = _open(client, url, number, 0)
     try:
-        data = body.read()
+        data = bytearray(min(body.size, root.MAX_LENGTH))
+        body.readinto(data)
     finally:
         body.close()
-    if root.length(root.unpack(data)) != len(data):
-        raise FormatError("root {}: bytes after its end".format(number))
-    return data
+    length = root.length(root.unpack(data))
+    return bytes(data[:length]), body.size > length
+
+
+def _open(client, url, number, start):
+    return client.get("{}roots/{}".format(url, number), start, keyset.MAX_FILE)
 
 
 def _write(region, slot, data):
-    """The Sealed of ``data`` in the slot that is not trusted."""
+    """A generator whose value is the Sealed of ``data`` in the slot that is not trusted."""
     at = slot * keyset.slot_size(region)
-    region.erase(at)  # cut: the slot holds neither; the trusted one is as it was
+    for offset in range(0, keyset.slot_size(region), keyset.SECTOR):
+        region.erase(at + offset)  # cut: the slot holds neither; the trusted one is as it was
+        yield
     region.program(at, data)  # cut: a torn root, which nothing names
     digest = sha256(data).digest()
     if keyset.digest(region, slot, len(data)) != digest:
         raise FlashError("keys: slot {} does not hold what was written".format(slot))
     return keyset.Sealed(slot, len(data), digest)
+
+
+def _write_tables(region, sealed, client, url, number):
+    """A generator: what follows the root in its file, behind it in its slot, as far as there is room. Each step is one read."""
+    at = sealed.slot * keyset.slot_size(region) + sealed.length
+    body = _open(client, url, number, sealed.length)
+    try:
+        left = min(body.size, keyset.room(region) - sealed.length)
+        piece = memoryview(bytearray(_PIECE))
+        while left:
+            yield
+            part = piece[: min(_PIECE, left)]
+            body.readinto(part)
+            region.program(at, part)  # cut: part of a table, which nothing names
+            at += len(part)
+            left -= len(part)
+    finally:
+        body.close()

@@ -11,7 +11,7 @@ _RESIDENT = ("mulligan.core.add8", "mulligan.core.p256_field", "mulligan.tflite.
 _KERNELS = "int8 gemm depthwise pool softmax"
 _BORROWED = (
     "port.partitions startup settings core.bootchooser trial core.slot planes.model engines.native admission rotation signature "
-    "install tflite.loader tflite.graph tflite.ops.conv tflite.ops.depthwise "
+    "core.p256_check install tflite.loader tflite.graph tflite.ops.conv tflite.ops.depthwise "
     "tflite.ops.pool tflite.ops.softmax tflite.ops.reshape tflite.plan tflite.layers port.http port.secure"
 )
 

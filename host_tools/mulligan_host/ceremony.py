@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from mulligan.core import keyset, p256, root
-from mulligan_host import files
+from mulligan.core import keyset, keytables, p256, root
+from mulligan_host import combs, files
 from mulligan_host.errors import HostError, MulliganError
 from mulligan_host.keys import Signer
 
 ROLES: Mapping[str, int] = {"root": root.ROOT, "release": root.RELEASE, "fleet": root.FLEET}
 _DAY = 86400
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A region of which nothing is known but how many bytes it has."""
+
+    size: int
 
 
 @dataclass(frozen=True)
@@ -57,15 +64,27 @@ class Quorum:
 
 
 def load(path: Path) -> root.Signed:
-    """Return the root in the file ``path``, whoever has signed it. Raises: HostError, FormatError, OSError."""
-    data = files.read(path, root.MAX_LENGTH)
+    """Return the root in the file ``path``, whoever has signed it; without the tables that may follow it.
+
+    Raises: HostError, FormatError, OSError.
+    """
+    data = files.read(path, keyset.MAX_FILE)
     try:
         signed: root.Signed = root.unpack(data)
     except MulliganError as e:
         raise HostError(f"{path}: {e}") from e
-    if packed(signed) != data:
+    if root.length(signed) + sum(keytables.KID + size for _, _, size in tables_behind(signed, data)) != len(data):
         raise HostError(f"{path}: something follows the root")
     return signed
+
+
+def tables_behind(signed: root.Signed, data: bytes) -> list[tuple[str, int, int]]:
+    """Return (kid, offset, bytes) of each table that follows the root ``signed`` in its file, ``data``."""
+
+    def readinto(at: int, buf: bytearray) -> None:
+        buf[:] = data[at : at + len(buf)]
+
+    return list(keytables.entries(readinto, root.length(signed), len(data)))
 
 
 def propose(before: root.Signed | None, change: Change) -> root.Signed:
@@ -157,15 +176,22 @@ def packed(signed: root.Signed) -> bytes:
     return data
 
 
-def partition(signed: root.Signed, size: int) -> bytes:
-    """Return the keys partition, ``size`` bytes, of a new board that trusts the root ``signed``.
+def with_tables(signed: root.Signed, width: int) -> bytes:
+    """Return the root, and behind it the tables of its keys for releases and orders; none for width 0. Raises: HostError."""
+    return packed(signed) + combs.tables(signed.root, width)
 
-    It stands in both slots: what one loses the other still has, until the first rotation writes over it.
+
+def partition(signed: root.Signed, size: int, width: int) -> bytes:
+    """Return the keys partition, ``size`` bytes, of a new board that trusts the root ``signed``, with tables of ``width``.
+
+    They stand in both slots: what one loses the other still has, until the first rotation writes over it.
     Raises: HostError where no board would take it, or it does not fit.
     """
     require(signed, None)
-    data = packed(signed)
-    half = size // (2 * keyset.SECTOR) * keyset.SECTOR
-    if len(data) > half:
-        raise HostError(f"root {signed.root.number} has {len(data)} bytes, half of a keys partition of {size} has fewer")
-    return data.ljust(half, b"\xff") + data.ljust(size - half, b"\xff")
+    data, half, room = with_tables(signed, width), keyset.slot_size(Sized(size)), keyset.room(Sized(size))
+    if len(data) > room:
+        raise HostError(
+            f"root {signed.root.number} has {len(data)} bytes with its tables, half of a keys partition of {size} has room for "
+            f"{max(room, 0)}: make the partition larger, or the tables smaller (--width)"
+        )
+    return (2 * data.ljust(half, b"\xff")).ljust(size, b"\xff")

@@ -9,13 +9,16 @@ from collections.abc import Iterator
 import ecdsa
 from ecdsa.ellipticcurve import PointJacobi
 
-from mulligan.core import jws
+from mulligan.core import jws, keytables, root
 from mulligan.core import p256_comb as comb
 from mulligan.core.p256_curve import N, P, scaled
 from mulligan_host.errors import HostError
 
 _G: PointJacobi = ecdsa.NIST256p.generator
 _UNSCALE = pow(1 << 260, -1, P)
+
+DEFAULT_WIDTH = 5
+"""2056 bytes a key."""
 
 Point = tuple[int, int]
 
@@ -30,6 +33,15 @@ def table(public_key: bytes, width: int) -> bytes:
         raise HostError(f"not a public key of P-256: {e}") from e
     header = struct.pack(comb.HEADER, comb.MAGIC, comb.VERSION, width, 0)
     return header + b"".join(_points(_G, width)) + b"".join(_points(point, width))
+
+
+def tables(trusted: root.Root, width: int) -> bytes:
+    """Return what follows a root in its file: the tables of the keys that sign releases or orders; nothing for width 0.
+
+    Raises: HostError as table().
+    """
+    keys = {**root.keys_for(trusted, root.RELEASE), **root.keys_for(trusted, root.FLEET)} if width else {}
+    return b"".join(keytables.pack(kid, table(keys[kid], width)) for kid in sorted(keys))
 
 
 def short_hint(signature: bytes) -> bytes:

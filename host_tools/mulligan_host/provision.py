@@ -9,6 +9,7 @@ from pathlib import Path
 from mulligan.core import root, state
 from mulligan_host import ceremony, credentials
 from mulligan_host.artifacts import Part, recognise
+from mulligan_host.combs import DEFAULT_WIDTH
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
 from mulligan_host.partitions import find, read_csv
@@ -52,6 +53,8 @@ class Setup:
     """DER of the private key to ``cert``: a key for TLS, never one that signs."""
     channel: str = "stable"
     poll_ms: int = 60000
+    width: int = DEFAULT_WIDTH
+    """Of the comb tables beside its keys; 0 for none."""
     order: bool = False
     """Whether it installs only what an order of a fleet key lets it have."""
     group: str = ""
@@ -87,8 +90,8 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
     if setup.cert or setup.key:
         credentials.check(setup.cert, setup.key, [key.public for key in trusted.root.keys])
     parts = [*([recognise(setup.model)] if setup.model is not None else []), *setup.parts]
-    keys = ceremony.partition(trusted, find(read_csv(resource(LAYOUT), size), "keys").size)
-    regions = {"keys": keys, "journal": _journal(setup.root, parts)}
+    keys = ceremony.partition(trusted, find(read_csv(resource(LAYOUT), size), "keys").size, setup.width)
+    regions = {"keys": keys, "journal": _journal(ceremony.packed(trusted), parts)}
     regions.update({f"{part.plane}_0": part.content for part in parts})
     app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
     try:

@@ -192,7 +192,7 @@ class Directory:
         return given
 
     def add_root(self, data: bytes) -> Path:
-        """Publish a signed root under its number; the one before it, if it is here, must allow it.
+        """Publish a signed root, and the tables behind it, under its number; the one before it, if it is here, must allow it.
 
         Raises: FormatError, HostError, OSError.
         """
@@ -201,7 +201,7 @@ class Directory:
         before = self.path / "roots" / str(number - 1)
         ceremony.require(signed, ceremony.load(before) if before.is_file() else None)
         path = self.path / "roots" / str(number)
-        if path.is_file() and files.read(path) != data:
+        if path.is_file() and ceremony.load(path) != signed:
             raise HostError(f"{path}: another root {number} is there already: roots never change")
         self._make()
         files.write(path, data)

@@ -10,7 +10,7 @@ from host.commands import mulligan
 from host.refusals import assert_error
 from mulligan.core import keyset, p256, root
 from mulligan.core.errors import RootError
-from mulligan_host import ceremony, keys
+from mulligan_host import ceremony, combs, keys
 
 NAMES = ("alice", "bob", "carol", "dave", "rel", "rel2", "fleet")
 
@@ -181,9 +181,14 @@ def test_the_keys_partition(here: Path) -> None:
     run("export", "1.root", "-o", "keys.bin")
     image = Path("keys.bin").read_bytes()
     signed = Path("1.root").read_bytes()
-    assert len(image) == 0x2000
-    assert image == 2 * signed.ljust(0x1000, b"\xff")  # what one slot loses the other still has
-    assert "half of a keys partition of 512" in fails("export", "1.root", "--size", "512", "-o", "small.bin")
+    assert len(image) == 0x8000
+    behind = combs.tables(root.unpack(signed).root, combs.DEFAULT_WIDTH)
+    assert len(behind) == 2 * (6 + 2056)  # of the release key and of the fleet key
+    assert image == 2 * (signed + behind).ljust(0x4000, b"\xff")  # what one slot loses the other still has
+    run("export", "1.root", "--width", "0", "--size", "8192", "-o", "small.bin")
+    assert Path("small.bin").read_bytes() == 2 * signed.ljust(0x1000, b"\xff")
+    assert "of 8192 has room for 3712" in fails("export", "1.root", "--width", "6", "--size", "8192", "-o", "x")
+    assert "half of a keys partition of 512" in fails("export", "1.root", "--size", "512", "-o", "x")
     run("rotate", "1.root", "--key", "alice.pem", "-o", "2.root")
     assert "not signed yet" in fails("export", "2.root", "-o", "two.bin")
 

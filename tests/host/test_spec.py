@@ -20,7 +20,7 @@ from core import golden
 from core.flash import Flash
 from host.documents import ROOT, tables
 from mulligan import settings
-from mulligan.core import base64url, errors, inflate, jws, manifest, order, p256_comb, patch, root, slot, state
+from mulligan.core import base64url, errors, inflate, jws, keytables, manifest, order, p256_comb, patch, root, slot, state
 from mulligan.core.errors import FormatError, MulliganError, PatchError
 from mulligan.core.journal import Journal
 from mulligan_host import ceremony, keys, partitions, release
@@ -33,6 +33,7 @@ LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
     "Root: header": ([(root.HEADER, 0)], []),
     "Root: key": ([(root.KEY, 0)], []),
     "Root: signature": ([(root.SIGNATURE, 0)], []),
+    "Tables of keys: entry": ([(keytables.HEAD, 0)], []),
     "Comb table: header": ([(p256_comb.HEADER, 0)], []),
     "Journal: record header": ([(state._HEADER, 0)], []),
     "Journal: entry head": ([(state._ENTRY, 0)], []),

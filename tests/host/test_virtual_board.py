@@ -87,8 +87,8 @@ print("sizes", journal.ioctl(4, 0), journal.ioctl(5, 0), journal.ioctl(99, 0))
     assert board.wait("^boot") == "boot ota_0 ota_1"
     assert board.wait("^next") == "next ota_0 ota_0"
     assert board.wait("^apps") == "apps ['ota_0', 'ota_1']"
-    assert board.wait("^models") == "models [(3235840, 131072, 'model_0'), (3366912, 131072, 'model_1')] 9"
-    assert board.wait("^data") == "data (1, 129, 3842048, 352256, 'vfs', False) []"
+    assert board.wait("^models") == "models [(3260416, 131072, 'model_0'), (3391488, 131072, 'model_1')] 9"
+    assert board.wait("^data") == "data (1, 129, 3866624, 327680, 'vfs', False) []"
     assert board.wait("^labels") == "labels (2,) (2,)"  # a label alone finds no custom type
     assert board.wait("^sizes") == "sizes 4 4096 None"
 
@@ -423,7 +423,7 @@ def test_boot_py_and_main_py_share_their_names_and_find_modules(make: Make) -> N
 
 def test_a_blank_filesystem_is_made_and_a_corrupt_one_is_not_touched(make: Make) -> None:
     board = make("print('main runs')")
-    vfs = 0x3AA000
+    vfs = 0x3B0000
     board.flash.poke(vfs, b"\xff" * (SIZE_4MB - vfs))
     board.power_on()
     board.wait(">>>")

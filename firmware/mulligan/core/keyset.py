@@ -12,12 +12,19 @@ from .root import key_id as key_id
 from .state import Sealed
 
 SECTOR = 4096
+SEAL = 32  # bytes that say of one table behind the root that it was computed again; a slot ends with one for each
+MAX_FILE = 65536  # bytes of a root and its tables in a file; a device keeps what its slot has room for
 _PIECE = 512
 
 
 def slot_size(region):
     """Bytes of one slot of the keys partition ``region``."""
     return region.size // (2 * SECTOR) * SECTOR
+
+
+def room(region):
+    """Bytes of a slot for a root and the tables behind it."""
+    return slot_size(region) - SEAL * root.MAX_KEYS
 
 
 def digest(region, slot, length):
@@ -41,7 +48,7 @@ def trusted(region, sealed, verify):
     among those that the threshold of their own keys has signed. verify: as p256.verify.
     Raises: FormatError where there is none.
     """
-    if sealed and sealed.slot < 2 and sealed.length <= slot_size(region):
+    if sealed and sealed.slot < 2 and sealed.length <= room(region):
         if digest(region, sealed.slot, sealed.length) == sealed.sha256:
             return _read(region, sealed.slot, sealed.length).root, sealed
     best = None

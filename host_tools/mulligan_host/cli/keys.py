@@ -9,9 +9,10 @@ from typing import Any
 import rich_click as click
 
 from mulligan.core import root as roots
+from mulligan.core.p256_comb import MAX_WIDTH, MIN_WIDTH
 from mulligan_host import ceremony, combs, files, keyfiles, signers
 from mulligan_host import keys as signing
-from mulligan_host.cli.options import checked_key, is_path, key_option
+from mulligan_host.cli.options import checked_key, is_path, key_option, width_option
 from mulligan_host.cli.secret import ask
 from mulligan_host.errors import HostError
 
@@ -62,7 +63,13 @@ def show(paths: tuple[Path, ...], of: Path | None, before: Path | None, as_json:
 
 @keys.command()
 @click.argument("public", type=_FILE)
-@click.option("--width", default=5, show_default=True, type=click.IntRange(2, 10), help="Bits that one step looks up.")
+@click.option(
+    "--width",
+    default=combs.DEFAULT_WIDTH,
+    show_default=True,
+    type=click.IntRange(MIN_WIDTH, MAX_WIDTH),
+    help="Bits that one step looks up.",
+)
 @_OUT
 def table(public: Path, width: int, out: Path) -> None:
     """Make the table that lets a device verify signatures by the PUBLIC key several times as fast."""
@@ -73,9 +80,10 @@ def table(public: Path, width: int, out: Path) -> None:
 
 @keys.command()
 @click.argument("what", metavar="KEY|ROOT", callback=checked_key)
-@click.option("--size", default=0x2000, show_default=True, help="Bytes of the keys partition, for a root.")
+@click.option("--size", default=0x8000, show_default=True, help="Bytes of the keys partition, for a root.")
+@width_option
 @_OUT
-def export(what: str, size: int, out: Path) -> None:
+def export(what: str, size: int, width: int, out: Path) -> None:
     """Write what others are to have: the public half of a KEY, in PEM, or the keys partition of a new board that trusts ROOT.
 
     KEY is what `--key` is elsewhere, so this also gets the public key of a PKCS#11 token. The partition goes onto a board with
@@ -87,7 +95,7 @@ def export(what: str, size: int, out: Path) -> None:
         click.echo(f"{out}  public key of {signer.name}, kid {signer.kid}")
         return
     signed = ceremony.load(Path(what))
-    files.write(out, ceremony.partition(signed, size), replace=False)
+    files.write(out, ceremony.partition(signed, size, width), replace=False)
     click.echo(f"{out}  {size} bytes: keys partition with root {signed.root.number}")
 
 

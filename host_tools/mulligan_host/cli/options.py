@@ -5,7 +5,8 @@ from typing import Any
 
 import rich_click as click
 
-from mulligan_host import command, hsm, signers
+from mulligan.core.p256_comb import MAX_WIDTH
+from mulligan_host import combs, command, hsm, signers
 
 
 def key_option(*, multiple: bool = False) -> Callable[[Any], Any]:
@@ -15,6 +16,17 @@ def key_option(*, multiple: bool = False) -> Callable[[Any], Any]:
     return click.option(
         "--key", name, required=not multiple, multiple=multiple, metavar="KEY", callback=checked_key, help=signers.HELP + more
     )
+
+
+def width_option(command: Callable[..., None]) -> Callable[..., None]:
+    """``--width``: of the tables that go with the keys of a root."""
+    return click.option(
+        "--width",
+        default=combs.DEFAULT_WIDTH,
+        show_default=True,
+        type=click.IntRange(0, MAX_WIDTH),
+        help="Of the tables beside its keys, which make verification fast: 8 + 64 · 2^width bytes each; 0: no tables.",
+    )(command)
 
 
 def checked_key(ctx: click.Context, param: click.Parameter, value: Any) -> Any:

@@ -11,7 +11,7 @@ from mulligan_host import ceremony, files, inspection, signers
 from mulligan_host import keys as signing
 from mulligan_host import release as releases
 from mulligan_host.artifacts import Part, recognise
-from mulligan_host.cli.options import key_option
+from mulligan_host.cli.options import key_option, width_option
 from mulligan_host.cli.progress import progress
 from mulligan_host.cli.secret import ask
 from mulligan_host.errors import HostError
@@ -137,9 +137,13 @@ def order(
 @release.command()
 @_DIRECTORY
 @click.argument("path", metavar="ROOT", type=_FILE)
-def root(directory: Path, path: Path) -> None:
-    """Publish a signed ROOT, made by mulligan keys, for devices to catch up on. It stays there for good."""
-    published = releases.Directory(directory).add_root(ceremony.packed(ceremony.load(path)))
+@width_option
+def root(directory: Path, path: Path, width: int) -> None:
+    """Publish a signed ROOT, made by mulligan keys, for devices to catch up on. It stays there for good.
+
+    Behind it go tables of its keys, with which devices verify their signatures several times as fast.
+    """
+    published = releases.Directory(directory).add_root(ceremony.with_tables(ceremony.load(path), width))
     click.echo(f"{published}")
 
 

@@ -10,6 +10,7 @@ from mulligan.core import partitions
 from mulligan.core.errors import FormatError
 from mulligan_host import ceremony, files, provision
 from mulligan_host import keys as signing
+from mulligan_host.cli.options import width_option
 from mulligan_host.cli.serial_line import serial_options
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython, resolve
@@ -27,6 +28,7 @@ _NEW = "For a new FLASH: "
 @click.option(
     "--root", type=_FILE, help=_NEW + "the signed root it trusts, in place of --key: only such a board can take the next."
 )
+@width_option
 @click.option("--model", type=_FILE, help=_NEW + "the slot image that it starts with.")
 @click.option("--url", help=_NEW + "of the release directory it polls.")
 @click.option("--ca", type=_FILE, help=_NEW + "DER of the certificate authority of an https URL.")
@@ -45,7 +47,7 @@ _NEW = "For a new FLASH: "
 @click.option("--timeout", default=60.0, show_default=True, help="Seconds to wait for --until.")
 @serial_options
 def virtual(
-    flash: Path, keys: tuple[Path, ...], root: Path | None, model: Path | None, url: str | None, ca: Path | None,
+    flash: Path, keys: tuple[Path, ...], root: Path | None, width: int, model: Path | None, url: str | None, ca: Path | None,
     cert: Path | None, cert_key: Path | None, name: str | None, order: bool, group: str | None, device: str | None,
     poll_ms: int | None, app: Path | None, blank: bool, size: int, power_cut: int | None, until: str | None, timeout: float,
     wires: Wires,
@@ -80,6 +82,7 @@ def virtual(
             files.read(cert) if cert else b"",
             files.read(cert_key) if cert_key else b"",
             poll_ms=poll_ms or provision.Setup.poll_ms,
+            width=width,
             order=order,
             group=group or "",
             device=device or "",
