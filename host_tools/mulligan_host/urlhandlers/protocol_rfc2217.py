@@ -1,10 +1,18 @@
 """``rfc2217://``: pyserial's, without the 0.2 s that it takes for a new timeout, which is none of the other end's business."""
 
+import warnings
+
 from serial import rfc2217
 
 
 class Serial(rfc2217.Serial):  # type: ignore[misc] # pyserial has no types
-    """A port that negotiates only what is the line's."""
+    """A port that negotiates only what is the line's, and keeps pyserial's old-fashioned threads to itself."""
+
+    def open(self) -> None:
+        """As pyserial's."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            super().open()
 
     @property
     def timeout(self) -> float | None:

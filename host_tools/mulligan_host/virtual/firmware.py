@@ -62,6 +62,17 @@ def build(firmware: Firmware) -> bytes:
     return saved
 
 
+def bootloader() -> bytes:
+    """Return an image that stands where a bootloader is looked for; the virtual board brings its own."""
+    image = ESP32FirmwareImage()
+    image.entrypoint = _ENTRY
+    image.flash_mode = _DIO
+    image.flash_size_freq = _4MB_40MHZ
+    image.segments = [ELFSection(b".dram0.bootdesc", _DRAM, bytes(256), 0)]
+    saved: bytes = image.save(None)
+    return saved
+
+
 def inspect(data: bytes) -> Firmware:
     """Verify the image at the start of ``data`` (a slot's content) as ESP-IDF's esp_image_verify does; return what it says.
 

@@ -5,20 +5,24 @@ from pathlib import Path
 
 from mulligan.core import partitions
 from mulligan.core.errors import NoSlot
+from mulligan_host import boards
 from mulligan_host.filesystem import filesystem
 from mulligan_host.partitions import find, read_csv
-from mulligan_host.virtual.flash import create
+from mulligan_host.virtual import firmware
+from mulligan_host.virtual.flash import SIZE_4MB, create
+
+_APP_OFFSET = 0x10000
 
 
 def build_flash(
     path: Path,
     size: int,
     csv: Path,
-    firmware: bytes,
+    app: bytes,
     files: Mapping[str, bytes],
     regions: Mapping[str, bytes] | None = None,
 ) -> None:
-    """Write a fresh flash of ``size`` bytes to ``path``: the table of ``csv``, the app image ``firmware`` in ota_0, a littlefs
+    """Write a fresh flash of ``size`` bytes to ``path``: the table of ``csv``, the app image ``app`` in ota_0, a littlefs
     with ``files`` (POSIX path to content) in ``vfs``, and each region at the start of the partition of its label. The rest is
     erased, the bootloader's place too: the virtual board needs none.
 
@@ -27,10 +31,17 @@ def build_flash(
     rows = read_csv(csv, size)
     content = bytearray(b"\xff" * size)
     content[partitions.TABLE_OFFSET : partitions.TABLE_OFFSET + partitions.TABLE_SIZE] = partitions.encode(rows)
-    placed = {"ota_0": firmware, "vfs": filesystem(find(rows, "vfs").size, files), **(regions or {})}
+    placed = {"ota_0": app, "vfs": filesystem(find(rows, "vfs").size, files), **(regions or {})}
     for label, data in placed.items():
         row = find(rows, label)
         if len(data) > row.size:
             raise NoSlot(f"{label} holds {row.size} bytes, not {len(data)}")
         content[row.offset : row.offset + len(data)] = data
     create(path, bytes(content))
+
+
+def combined(csv: Path, app: bytes) -> bytes:
+    """Return what micropython.org would offer for the virtual board: bootloader, the table of ``csv`` and ``app``, for 0x1000."""
+    start = boards.load("virtual").port.bootloader
+    data = firmware.bootloader().ljust(partitions.TABLE_OFFSET - start, b"\xff") + partitions.encode(read_csv(csv, SIZE_4MB))
+    return bytes(data.ljust(_APP_OFFSET - start, b"\xff") + app)

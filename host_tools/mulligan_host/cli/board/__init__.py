@@ -3,6 +3,7 @@
 import rich_click as click
 
 from mulligan_host.cli.board.flash import flash
+from mulligan_host.cli.board.qemu import qemu
 from mulligan_host.cli.board.virtual import virtual
 
 
@@ -11,5 +12,5 @@ def board() -> None:
     """Flash a board, or run a virtual one."""
 
 
-for _command in (flash, virtual):
+for _command in (flash, qemu, virtual):
     board.add_command(_command)

@@ -19,7 +19,7 @@ class Line:
     """Connected to at most one host at a time. Without one, what the chip sends is lost.
 
     The circuit is that of every Espressif kit: EN is low while RTS alone is asserted, GPIO0 while DTR alone is. Both together
-    change nothing: on the kit the capacitor at EN outlasts the moment between two single changes. With ``usb`` it is the chip's
+    leave EN as it is: on the kit its capacitor outlasts the moment between two single changes. With ``usb`` it is the chip's
     own USB port, which has no GPIO0: DTR alone sets a flag, neither clears it, and RTS alone resets by the flag (ESP32-S3 TRM,
     USB Serial/JTAG Controller). ``download``: a hand holds GPIO0 down whenever the power comes.
     """
@@ -79,6 +79,7 @@ class Line:
             self._dtr = self._dtr if dtr is None else dtr
             self._rts = self._rts if rts is None else rts
             if self._dtr and self._rts:
+                self._strap = self._strap and self._usb
                 return
             if self._rts and not self._low:
                 self._fell = True

@@ -1,0 +1,161 @@
+"""A board's serial console while no tool has its port: read by a thread, kept as lines and in a log file."""
+
+import contextlib
+import re
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import serial
+
+from mulligan_host import ports
+from mulligan_host.errors import HostError
+
+BAUD = 115200
+_READ_SECONDS = 0.05
+_RETRY_SECONDS = 0.2
+_TAIL = 25
+
+
+class Console:
+    """The console at ``port``; ``open`` begins to listen."""
+
+    def __init__(self, port: str) -> None:
+        self.port = port
+        self.lines: list[str] = []
+        """All lines since the board was first listened to."""
+        self._log: Path | None = None
+        self._seen = 0
+        self._changed = threading.Condition()
+        self._serial: serial.SerialBase | None = None
+        self._thread: threading.Thread | None = None
+        self._ending = threading.Event()
+
+    def log_to(self, path: Path | None) -> None:
+        """Write what comes to the file ``path`` from now on. What was not waited for is past."""
+        with self._changed:
+            self._log = path
+            self._seen = len(self.lines)
+
+    def open(self) -> None:
+        """Open the port and listen, unless that is so already. Raises: HostError if it can't be opened."""
+        if self._serial is None:
+            self._serial = self._opened()
+            self._start()
+
+    def close(self) -> None:
+        """Let go of the port, in the order that resets no board: RTS first."""
+        if self._serial is None:
+            return
+        self._stop()
+        with contextlib.suppress(serial.SerialException, OSError):
+            self._serial.rts = False
+            self._serial.dtr = False
+        with contextlib.suppress(serial.SerialException, OSError):
+            self._serial.close()
+        self._serial = None
+
+    @contextmanager
+    def borrowed(self) -> Iterator[serial.SerialBase]:
+        """Lend the open port to someone who reads it in place of the console."""
+        self.open()
+        self._stop()
+        try:
+            yield self._serial
+        finally:
+            self._start()
+
+    @contextmanager
+    def free(self) -> Iterator[str]:
+        """Leave the port to a tool meanwhile."""
+        self.close()
+        try:
+            yield self.port
+        finally:
+            self.open()
+
+    def reset(self) -> None:
+        """Pulse EN, by RTS. Raises: HostError for a port that has none."""
+        self.open()
+        assert self._serial is not None
+        try:
+            self._serial.dtr = False
+            self._serial.rts = True
+            time.sleep(0.1)
+            self._serial.rts = False
+        except (serial.SerialException, OSError) as e:
+            raise ports.explained(self.port, e) from e
+
+    def say(self, line: str) -> None:
+        """Add a line of the host's to the log."""
+        self._add(f"host: {line}")
+
+    def wait(self, pattern: str, timeout: float) -> str:
+        """Return the next line that ``pattern`` is found in, after the last that was returned.
+
+        Raises: HostError, with the end of the console, if there is none within ``timeout`` seconds.
+        """
+        self.open()
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            at = self._seen
+            while True:
+                while at < len(self.lines):
+                    at += 1
+                    if re.search(pattern, self.lines[at - 1]):
+                        self._seen = at
+                        return self.lines[at - 1]
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    tail = "".join(f"\n  | {line}" for line in self.lines[-_TAIL:])
+                    raise HostError(
+                        f"{self.port}: no line matched {pattern!r} within {timeout:g} s; the console ends with:{tail}"
+                    )
+                self._changed.wait(left)
+
+    def _start(self) -> None:
+        self._ending.clear()
+        self._thread = threading.Thread(target=self._listen, name="console", daemon=True)
+        self._thread.start()
+
+    def _stop(self) -> None:
+        if self._thread is not None:
+            self._ending.set()
+            self._thread.join()
+            self._thread = None
+
+    def _opened(self) -> serial.SerialBase:
+        try:
+            return serial.serial_for_url(self.port, BAUD, timeout=_READ_SECONDS)
+        except (serial.SerialException, OSError, ValueError) as e:
+            raise ports.explained(self.port, e) from e
+
+    def _listen(self) -> None:
+        assert self._serial is not None
+        partial = b""
+        while not self._ending.is_set():
+            try:
+                data = self._serial.read(max(1, self._serial.in_waiting))
+            except (serial.SerialException, OSError, TypeError):
+                # Gone, as a USB port is while its chip resets: it comes back under the same name.
+                with contextlib.suppress(serial.SerialException, OSError):
+                    self._serial.close()
+                self._ending.wait(_RETRY_SECONDS)
+                with contextlib.suppress(HostError):
+                    self._serial = self._opened()
+                continue
+            *whole, partial = (partial + data).split(b"\n")
+            for line in whole:
+                self._add(line.decode(errors="replace").rstrip("\r"))
+        if partial:
+            self._add(partial.decode(errors="replace"))
+
+    def _add(self, line: str) -> None:
+        with self._changed:
+            self.lines.append(line)
+            if self._log is not None:
+                with self._log.open("a", encoding="utf-8") as f:
+                    f.write(line + "\n")
+            self._changed.notify_all()
