@@ -103,3 +103,8 @@ def run():
 def status():
     """Planes, versions, slots, trial, floors and heap, as a dict of plain values."""
     return _device().status()
+
+
+def log():
+    """The event log: a list of dicts of plain values, oldest first. Fields: docs/SPEC.md, "Event log"."""
+    return _device().log()

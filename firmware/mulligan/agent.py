@@ -85,7 +85,18 @@ class Agent:
                     wait_ms = min(retry_ms, self._config.poll_ms)
                     retry_ms *= 2
                     self._report("waiting", code=getattr(e, "code", 0), ms=wait_ms, reason=described(e))
+            if self._config.report and self._report.region:
+                yield _YIELD_MS
+                self._tell()
             yield from self._pause(wait_ms)
+
+    def _tell(self):
+        """What is new in the event log, to whom it is for."""
+        try:
+            with Borrowed("upstream") as upstream:
+                upstream.send(self._report, self._config, self._client)
+        except Exception:  # what nobody is told of stops nothing
+            pass
 
     def _pause(self, wait_ms):
         waited_ms = 0

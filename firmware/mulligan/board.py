@@ -7,6 +7,7 @@ from .borrow import Borrowed
 from .core import layout
 from .core.errors import FlashError, NotAvailable
 from .core.journal import Journal
+from .logbook import Log
 from .port import system
 from .serving import Serving
 from .slots import Slots
@@ -23,11 +24,12 @@ class Device:
     """
 
     def __init__(self, report):
-        self._report = report
         self._root = os.getcwd().rstrip("/") + "/"
         self._system = system.System()
         self._clock = system.Clock()
         with Borrowed("port.partitions") as partitions:
+            found = partitions.find(layout.EVENTS)
+            self._report = report = Log(report, found[0] if found else None, self._clock.now)
             self._journal = Journal(partitions.find_one(layout.JOURNAL, "journal"), report)
             pairs = partitions.pairs()
             self._keys = partitions.find(layout.KEYS)
@@ -125,6 +127,10 @@ class Device:
             ],
         }
 
+    def log(self):
+        """The event log, oldest first, as a list of dicts of plain values."""
+        return self._report.read()
+
     def _credentials(self):
         """What TLS needs, read when it is needed: a file that is missing stops no boot."""
         config = self._config
@@ -149,6 +155,10 @@ class _Client:
     def get(self, url, start, limit, tag=""):
         with Borrowed("port.http") as http:
             return http.Client(self._credentials, self._now).get(url, start, limit, tag)
+
+    def post(self, url, body):
+        with Borrowed("port.http") as http:
+            http.Client(self._credentials, self._now).post(url, body)
 
 
 def console(event, **facts):

@@ -8,7 +8,7 @@ from .engines import NAMES
 
 FIELDS = {
     "board": "", "url": "", "channel": "stable", "ca": "", "cert": "", "key": "", "poll_ms": 60000, "engine": "",
-    "order": False, "group": "", "device": "", "watchdog_ms": 0, "recovery_pin": -1, "ssid": "", "password": "",
+    "order": False, "group": "", "device": "", "watchdog_ms": 0, "recovery_pin": -1, "ssid": "", "password": "", "report": "",
 }  # fmt: skip
 
 # In the order of the names: MicroPython's dicts keep none.

@@ -12,7 +12,7 @@ _KERNELS = "int8 gemm depthwise pool softmax"
 _BORROWED = (
     "port.partitions startup settings core.bootchooser trial core.slot planes.model engines.native admission rotation signature "
     "core.p256_check install tflite.loader tflite.graph tflite.ops.conv tflite.ops.depthwise "
-    "tflite.ops.pool tflite.ops.softmax tflite.ops.reshape tflite.plan tflite.layers port.http port.secure"
+    "tflite.ops.pool tflite.ops.softmax tflite.ops.reshape tflite.plan tflite.layers port.http port.secure core.events upstream"
 )
 
 

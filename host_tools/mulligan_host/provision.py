@@ -31,6 +31,7 @@ _PLAIN = (
     "device",
     "watchdog_ms",
     "recovery_pin",
+    "report",
 )  # the config's fields as they are here
 
 
@@ -65,6 +66,8 @@ class Setup:
     """See docs/SPEC.md, "Configuration file"."""
     parts: Sequence[Part] = ()
     """What is confirmed from the start beside the model: an app, a config."""
+    report: str = ""
+    """URL that takes what is new in the event log; "" to tell nobody."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """More files in vfs; a main.py here takes the place of the example app."""
 

@@ -20,7 +20,7 @@ from core import golden
 from core.flash import Flash
 from host.documents import ROOT, tables
 from mulligan import settings
-from mulligan.core import base64url, errors, inflate, jws, keytables, manifest, order, p256_comb, patch, root, slot, state
+from mulligan.core import base64url, errors, events, inflate, jws, keytables, manifest, order, p256_comb, patch, root, slot, state
 from mulligan.core.errors import FormatError, MulliganError, PatchError
 from mulligan.core.journal import Journal
 from mulligan_host import ceremony, keys, partitions, release
@@ -41,6 +41,7 @@ LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
     "Journal: trial": ([(state._TRIAL, 0)], []),
     "Journal: frozen version": ([(state._DIGEST, 0)], []),
     "Journal: marks": ([("<16s8s", state.MARKS)], []),
+    "Event log: record": ([(events._FORMAT, 0)], [(events._AT_CHECKSUM, 4, "u32")]),
     "Slot image: header": ([(slot._FORMAT, 0)], [(slot._AT_CHECKSUM, 4, "u32")]),
     "Patch: header": ([(patch._HEADER, 0)], []),
     "Patch: chunk table entry": ([(patch.TABLE_ENTRY, 0)], []),

@@ -50,7 +50,7 @@ class Link:
         """Called before the program reports work: to let a version hang."""
         self._payload = b""
 
-    def call(self, op: int, a: int = 0, b: int = 0, data: bytes = b"") -> int:
+    def call(self, op: int, a: int = 0, b: int = 0, data: bytes = b"", into: Any = None) -> int:
         """As ``runtime/_virtual.py``."""
         assert self.chip is not None
         if op == Op.WORK and self.on_work:
@@ -69,11 +69,9 @@ class Link:
         value, self._payload = answer
         if value < 0:
             raise error(value)
+        if into is not None:
+            memoryview(into)[:] = self._payload
         return value
-
-    def receive(self, buffer: Any, size: int) -> None:
-        assert len(self._payload) == size
-        memoryview(buffer)[:] = self._payload
 
     def payload(self, op: int, a: int = 0) -> bytes:
         self.call(op, a)
@@ -266,9 +264,7 @@ def wired() -> Iterator[Any]:
     """The module `mulligan.board`, on the chip of ``link``; everything is as it was afterwards."""
     before = set(sys.modules)
     constants = {op.name: int(op) for op in protocol.Op}
-    sys.modules["_virtual"] = _module(
-        "_virtual", call=link.call, stop=link.call, receive=link.receive, payload=link.payload, error=error, **constants
-    )
+    sys.modules["_virtual"] = _module("_virtual", call=link.call, stop=link.call, payload=link.payload, error=error, **constants)
     _load("machine")
     _load("esp32")
     sys.modules["vfs"] = _vfs

@@ -30,19 +30,31 @@ class Client:
         Raises: TransportError for anything but 200, or 206 with exactly the range asked for; Untrusted where TLS does not
         come about; what ``credentials()`` raises.
         """
-        tls, host, port, path = _split(url)
-        request = "GET {} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\nAccept-Encoding: identity\r\n".format(path, host, port)
+        asked = ""
         if start:
-            request += "Range: bytes={}-\r\n".format(start)
+            asked = "Range: bytes={}-\r\n".format(start)
             if tag:
-                request += "If-Range: {}\r\n".format(tag)
+                asked += "If-Range: {}\r\n".format(tag)
+        return self._ask("GET", url, asked, b"", lambda link: Body(link, *_response(link, start, limit, tag)))
+
+    def post(self, url, body):
+        """Have ``url`` take ``body`` (bytes of JSON). Raises: as get(); TransportError for anything but a 2xx."""
+        said = "Content-Type: application/json\r\nContent-Length: {}\r\n".format(len(body))
+        self._ask("POST", url, said, body, _taken).close()
+
+    def _ask(self, method, url, headers, body, answered):
+        """What ``answered(link)`` makes of the answer; it has the link to close."""
+        tls, host, port, path = _split(url)
+        head = "{} {} HTTP/1.1\r\nHost: {}:{}\r\nConnection: close\r\nAccept-Encoding: identity\r\n".format(
+            method, path, host, port
+        )
         try:
             link = self._connect(tls, host, port)
         except (OSError, ValueError) as e:
             raise TransportError("{}:{}: no connection: {}".format(host, port, e))
         try:
-            link.write((request + "\r\n").encode())
-            return Body(link, *_response(link, start, limit, tag))
+            link.write((head + headers + "\r\n").encode() + body)
+            return answered(link)
         except TransportError:
             link.close()
             raise
@@ -79,12 +91,25 @@ def _split(url):
     return scheme == "https", host, int(port) if port else (443 if scheme == "https" else 80), slash + path or "/"
 
 
-def _response(link, start, limit, tag):
-    """Read the head of a response: what a Body is made of. (bytes from ``start`` on, bytes that come before them, strong ETag)"""
-    deadline = link.deadline()
+def _status(link, deadline):
+    """The status of a response, in digits."""
     status = link.line(deadline).split(b" ", 2)
     if len(status) < 2 or not status[0].startswith(b"HTTP/1.") or not _is_number(status[1]):
         raise TransportError("HTTP: not an HTTP server")
+    return status[1]
+
+
+def _taken(link):
+    status = _status(link, link.deadline())
+    if status[0] != 0x32:
+        raise TransportError("HTTP: status {}".format(status.decode()))
+    return link
+
+
+def _response(link, start, limit, tag):
+    """Read the head of a response: what a Body is made of. (bytes from ``start`` on, bytes that come before them, strong ETag)"""
+    deadline = link.deadline()
+    status = _status(link, deadline)
     headers = {}
     for _ in range(_MAX_HEADERS):
         line = link.line(deadline)
@@ -94,14 +119,14 @@ def _response(link, start, limit, tag):
         headers[key.lower()] = value.strip()
     else:
         raise TransportError("HTTP: too many header lines")
-    partial = bool(start) and status[1] == b"206"
-    if status[1] == b"404":
+    partial = bool(start) and status == b"206"
+    if status == b"404":
         raise NotFound("HTTP: status 404")
-    if not partial and status[1] != b"200":
-        why = {b"416": ": the file has become shorter", b"206": " without a range"}.get(status[1], "")
-        if status[1][0] == 0x33:
+    if not partial and status != b"200":
+        why = {b"416": ": the file has become shorter", b"206": " without a range"}.get(status, "")
+        if status[0] == 0x33:
             why = ": a redirect, and those are not followed"
-        raise TransportError("HTTP: status {}{}".format(status[1].decode(), why))
+        raise TransportError("HTTP: status {}{}".format(status.decode(), why))
     if b"transfer-encoding" in headers or b"content-encoding" in headers:
         raise TransportError("HTTP: encoded body")
     length = headers.get(b"content-length", b"")
