@@ -2,7 +2,7 @@
 
 from . import startup
 from .core import policy
-from .core.bootchooser import MAX_FAILURES
+from .core.bootchooser import ASKED
 from .core.errors import FlashError, NotAvailable
 
 
@@ -43,6 +43,6 @@ def recovery(ports):
     journal, system = ports[0], ports[3]
     if journal.state.on_trial():
         raise NotAvailable("recovery: something is on trial")
-    while journal.faults() - journal.starts() < MAX_FAILURES:
+    while journal.faults() - journal.starts() < ASKED:
         journal.mark_fault()  # cut: fewer failures in a row than it takes
     system.reset()

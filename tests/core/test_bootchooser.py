@@ -51,7 +51,7 @@ def test_every_input_has_its_action():
     seen = set()
     for view in VIEWS:
         for starts in range(MAX_STARTS + 2):
-            for faults in range(7):
+            for faults in range(10):
                 for attempts in range(1, 4):
                     for cause in CAUSES:
                         for spare in (False, True):
@@ -64,7 +64,7 @@ def test_every_input_has_its_action():
                                 if view == b.STRAY and failures < 2:
                                     assert action == b.RETURN
                                 elif own and failures >= b.MAX_FAILURES:
-                                    assert action == (b.FALL_BACK if spare else b.RECOVER)
+                                    assert action == (b.FALL_BACK if spare and failures < b.ASKED else b.RECOVER)
                                 else:
                                     assert action == b.SERVE
                             else:

@@ -44,10 +44,10 @@ while True:
     within()
     mulligan.step()
 """
-_FINE = "def before(): pass\ndef within(): pass\n"
+FINE = "def before(): pass\ndef within(): pass\n"
 
 
-def app(work: Path, version: str, fault: str = _FINE, files: dict[str, bytes] | None = None, arch: str | None = None) -> Part:
+def app(work: Path, version: str, fault: str = FINE, files: dict[str, bytes] | None = None, arch: str | None = None) -> Part:
     """Return an app; ``fault``: a module with before() and within(), called before its loop and in each turn of it."""
     directory = work / f"app-{version}"
     directory.mkdir(parents=True, exist_ok=True)

@@ -40,7 +40,7 @@ def test_boot_table() -> None:
     used = set()
     views = {word for row in rows for word in row["on trial"].split("; ")}
     assert views == {getattr(bootchooser, name) for name in ("NOTHING", "STRAY", "SET", "ABSENT", "UNPROVEN", "PROVEN")}
-    starts, faults, attempts, causes = range(MAX_STARTS + 3), range(5), range(1, 5), range(8)
+    starts, faults, attempts, causes = range(MAX_STARTS + 3), range(10), range(1, 5), range(8)
     for view, started, failed, most, cause, held in itertools.product(views, starts, faults, attempts, causes, (False, True)):
         action, fault = bootchooser.choose(view, started, failed, most, cause, held)
         matching = [i for i, row in enumerate(rows) if _applies(row, view, started, failed + fault, most, cause, held)]

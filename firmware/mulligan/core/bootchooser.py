@@ -26,6 +26,7 @@ FALL_BACK = "fall back"  # what is confirmed keeps failing: go back, on the firs
 RECOVER = "recover"  # and where none can: the agent alone, without the app
 
 MAX_FAILURES = 4  # boots in a row that ended by a fault: the next one falls back or recovers
+ASKED = 8  # failures that only somebody who asks for recovery counts: it recovers, whatever is held
 _MAX_RETURNS = 2
 _FAULTS = (HARD, WATCHDOG)  # the version's own doing; a power cut, a sleep and an opened port are not
 
@@ -59,7 +60,7 @@ def choose(seen, starts, faults, attempts, cause, spare):
         if seen == STRAY and failures < _MAX_RETURNS:
             return RETURN, fault
         if fault and failures >= MAX_FAILURES:
-            return (FALL_BACK if spare else RECOVER), fault
+            return (FALL_BACK if spare and failures < ASKED else RECOVER), fault
         return SERVE, fault
     # A firmware that the bootloader would abort at the next reset is at its first boot: what reset the chip was ours.
     fault = fault and starts > 0 and seen != UNPROVEN
