@@ -140,7 +140,9 @@ def test_an_app_is_updated_by_a_reset_and_serves_from_then_on(board: Board, tmp_
 
 
 @pytest.mark.parametrize(
-    ("fault", "cause"), [(RAISES, "watchdog"), (HANGS, "watchdog"), ("import machine\nmachine.reset()", "other")]
+    ("fault", "cause"),
+    [(RAISES, "watchdog"), (HANGS, "watchdog"), ("import machine\nmachine.reset()", "other")],
+    ids=["raises", "hangs", "resets"],
 )
 def test_an_app_that_never_comes_to_its_steps(board: Board, tmp_path: Path, fault: str, cause: str) -> None:
     rig = board()
