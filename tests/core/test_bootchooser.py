@@ -1,11 +1,12 @@
 from common import rules
 from mulligan.core import bootchooser as b
+from mulligan.core import bootwords as w
 from mulligan.core import otadata
 from mulligan.core.journal import MAX_STARTS
 from mulligan.core.state import Entry, Image, State
 
-CAUSES = (0, b.POWER_ON, b.HARD, b.WATCHDOG, b.DEEP_SLEEP, b.SOFT, 6)
-VIEWS = (b.NOTHING, b.STRAY, b.SET, b.ABSENT, b.UNPROVEN, b.PROVEN)
+CAUSES = (0, w.POWER_ON, w.HARD, w.WATCHDOG, w.DEEP_SLEEP, w.SOFT, 6)
+VIEWS = (w.NOTHING, w.STRAY, w.SET, w.ABSENT, w.UNPROVEN, w.PROVEN)
 
 
 def image(counter):
@@ -39,12 +40,12 @@ def test_what_there_is_to_see():
                             seen = b.view(state, running, pending, intact)
                             if trial and firmware is not None:
                                 here = running == 1 - firmware and intact
-                                assert seen == ((b.UNPROVEN if pending else b.PROVEN) if here else b.ABSENT)
+                                assert seen == ((w.UNPROVEN if pending else w.PROVEN) if here else w.ABSENT)
                             elif others:
-                                assert seen == b.SET
+                                assert seen == w.SET
                             else:
                                 stray = firmware is not None and running is not None and running != firmware
-                                assert seen == (b.STRAY if stray else b.NOTHING)
+                                assert seen == (w.STRAY if stray else w.NOTHING)
 
 
 def test_every_input_has_its_action():
@@ -57,40 +58,40 @@ def test_every_input_has_its_action():
                         for spare in (False, True):
                             action, fault = b.choose(view, starts, faults, attempts, cause, spare)
                             seen.add((view, action))
-                            own = cause in (b.HARD, b.WATCHDOG)
-                            if view in (b.NOTHING, b.STRAY):
+                            own = cause in (w.HARD, w.WATCHDOG)
+                            if view in (w.NOTHING, w.STRAY):
                                 assert fault == own
                                 failures = faults - starts + own
-                                if view == b.STRAY and failures < 2:
-                                    assert action == b.RETURN
-                                elif own and failures >= b.MAX_FAILURES:
-                                    assert action == (b.FALL_BACK if spare and failures < b.ASKED else b.RECOVER)
+                                if view == w.STRAY and failures < 2:
+                                    assert action == w.RETURN
+                                elif own and failures >= w.MAX_FAILURES:
+                                    assert action == (w.FALL_BACK if spare and failures < w.ASKED else w.RECOVER)
                                 else:
-                                    assert action == b.SERVE
+                                    assert action == w.SERVE
                             else:
-                                assert fault == (own and starts > 0 and view != b.UNPROVEN)
+                                assert fault == (own and starts > 0 and view != w.UNPROVEN)
                                 if faults + fault >= attempts or starts >= MAX_STARTS:
-                                    assert action == b.ROLL_BACK
+                                    assert action == w.ROLL_BACK
                                 else:
-                                    assert action == (b.ARM if view == b.ABSENT else b.TRY)
+                                    assert action == (w.ARM if view == w.ABSENT else w.TRY)
     assert len(seen) == 3 + 4 + 4 * 2, seen
 
 
 def test_power_cuts_alone_never_count_as_faults_but_are_bounded():
-    for view, again in ((b.SET, b.TRY), (b.ABSENT, b.ARM), (b.UNPROVEN, b.TRY), (b.PROVEN, b.TRY)):
+    for view, again in ((w.SET, w.TRY), (w.ABSENT, w.ARM), (w.UNPROVEN, w.TRY), (w.PROVEN, w.TRY)):
         starts = boots = 0
-        while b.choose(view, starts, 0, 1, b.POWER_ON, False)[0] == again:
+        while b.choose(view, starts, 0, 1, w.POWER_ON, False)[0] == again:
             starts += 1
             boots += 1
             assert boots < 100
         assert boots == MAX_STARTS
     for faults in range(40):  # nor do they send a board into recovery
-        assert b.choose(b.NOTHING, 0, faults, 1, b.POWER_ON, True) == (b.SERVE, False)
+        assert b.choose(w.NOTHING, 0, faults, 1, w.POWER_ON, True) == (w.SERVE, False)
 
 
 def test_a_reset_before_the_first_start_is_nobodys_fault():
-    assert b.choose(b.SET, 0, 0, 1, b.WATCHDOG, False) == (b.TRY, False)
-    assert b.choose(b.ABSENT, 0, 0, 1, b.HARD, False) == (b.ARM, False)
+    assert b.choose(w.SET, 0, 0, 1, w.WATCHDOG, False) == (w.TRY, False)
+    assert b.choose(w.ABSENT, 0, 0, 1, w.HARD, False) == (w.ARM, False)
 
 
 # The whole of it: bootloader, otadata, journal and bootchooser, over boots.
@@ -122,30 +123,30 @@ class Device:
             return "dead"
         firmware = self.state.only("firmware")
         if slot not in self.works:
-            return b.WATCHDOG
+            return w.WATCHDOG
         seen = b.view(self.state, slot, self.pending(slot), True)
         if self.pending(slot) and slot == firmware.slot:
             self.write(otadata.confirm(self.entries))  # first: it must be there to come back to
         action, fault = b.choose(seen, self.starts, self.faults, self.attempts, cause, False)
         self.faults += fault
-        if action == b.ARM:
+        if action == w.ARM:
             self.starts += 1
             self.armed += 1
             self.write(otadata.set_boot(self.entries, 2, firmware.trial.slot))
-            return b.HARD
-        if action == b.TRY:
+            return w.HARD
+        if action == w.TRY:
             self.starts += 1
             if self.pending(slot):
                 self.write(otadata.confirm(self.entries))
             firmware.confirm()
             self.starts = self.faults = 0
-        elif action == b.ROLL_BACK:
+        elif action == w.ROLL_BACK:
             firmware.roll_back(True)
             self.starts = self.faults = 0
-        if action in (b.ROLL_BACK, b.RETURN) and slot != firmware.slot and firmware.slot in self.loads:
+        if action in (w.ROLL_BACK, w.RETURN) and slot != firmware.slot and firmware.slot in self.loads:
             self.write(otadata.set_boot(self.entries, 2, firmware.slot))
-            return b.HARD
-        return None if action != b.RECOVER else "recovery"
+            return w.HARD
+        return None if action != w.RECOVER else "recovery"
 
 
 def all_otadata():
@@ -171,7 +172,7 @@ def test_every_state_of_otadata_and_journal_ends_in_a_firmware_that_the_journal_
             for trial in (False, True):
                 for works in ((0, 1), (confirmed,)):
                     for attempts in (1, 2):
-                        for first in (b.POWER_ON, b.WATCHDOG):
+                        for first in (w.POWER_ON, w.WATCHDOG):
                             if kept(entries, works):
                                 continue
                             device = Device(entries, confirmed, trial, (0, 1), works, attempts)
@@ -193,15 +194,15 @@ def test_every_state_of_otadata_and_journal_ends_in_a_firmware_that_the_journal_
 
 def test_an_image_that_the_bootloader_can_not_load_is_rolled_back():
     device = Device((otadata.entry(1, otadata.VALID), otadata.entry(0xFFFFFFFF, otadata.NEW)), 0, True, (0,), (0, 1), 2)
-    cause = b.POWER_ON
+    cause = w.POWER_ON
     causes = []
     while cause is not None:
         cause = device.boot(cause)
         causes.append(cause)
-    assert causes == [b.HARD, b.HARD, None] and device.armed == 2
+    assert causes == [w.HARD, w.HARD, None] and device.armed == 2
     assert device.state.only("firmware").frozen and device.state.only("firmware").slot == 0
 
 
 def test_a_confirmed_firmware_that_no_longer_loads_is_left_for_the_one_that_does():
     device = Device((otadata.entry(1, otadata.VALID), otadata.entry(2, otadata.VALID)), 1, False, (0,), (0, 1), 1)
-    assert device.boot(b.POWER_ON) is None  # set_boot would refuse: it serves from the other slot
+    assert device.boot(w.POWER_ON) is None  # set_boot would refuse: it serves from the other slot

@@ -22,7 +22,7 @@ from host.conftest import MakeRig
 from host.documents import ROOT, tables
 from host.rig import image
 from mulligan import engines
-from mulligan.core import bootchooser, manifest, p256, patch
+from mulligan.core import bootchooser, bootwords, manifest, p256, patch
 from mulligan.core.journal import MAX_STARTS
 from mulligan_host import combs, delta, demo, pack, release
 from mulligan_host.models.samples import load_samples
@@ -31,7 +31,7 @@ from mulligan_host.resources import resource
 DESIGN = ROOT / "docs" / "DESIGN.md"
 SECURITY = ROOT / "docs" / "SECURITY.md"
 TABLES = tables(DESIGN)
-_CAUSES = {"hard": bootchooser.HARD, "watchdog": bootchooser.WATCHDOG}
+_CAUSES = {"hard": bootwords.HARD, "watchdog": bootwords.WATCHDOG}
 
 
 def test_boot_table() -> None:
@@ -39,7 +39,7 @@ def test_boot_table() -> None:
     rows = TABLES["Boot: choose"]
     used = set()
     views = {word for row in rows for word in row["on trial"].split("; ")}
-    assert views == {getattr(bootchooser, name) for name in ("NOTHING", "STRAY", "SET", "ABSENT", "UNPROVEN", "PROVEN")}
+    assert views == {getattr(bootwords, name) for name in ("NOTHING", "STRAY", "SET", "ABSENT", "UNPROVEN", "PROVEN")}
     starts, faults, attempts, causes = range(MAX_STARTS + 3), range(10), range(1, 5), range(8)
     for view, started, failed, most, cause, held in itertools.product(views, starts, faults, attempts, causes, (False, True)):
         action, fault = bootchooser.choose(view, started, failed, most, cause, held)

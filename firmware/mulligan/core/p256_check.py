@@ -4,11 +4,8 @@ from .errors import FormatError
 from .p256_comb import POINT, spacing
 from .p256_curve import G, P, inverse, on_curve, scaled
 from .p256_field import run
-from .p256_sum import LOAD, Sum
-
-KEEP = b"p=x+o q=y+o r=z+o ."
-GO_BACK = b"x=p+o y=q+o z=r+o ."
-IS_POINT = LOAD + b"a=z*z b=u*a b?b-x a=a*z a=a*v a?a-y ."
+from .p256_programs import GO_BACK, IS_POINT, KEEP
+from .p256_sum import Sum
 
 
 def check(table, x, y):

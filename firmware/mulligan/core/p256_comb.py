@@ -16,7 +16,8 @@ from hashlib import sha256
 from .errors import FormatError
 from .p256_curve import N, P
 from .p256_field import registers, run
-from .p256_sum import LOAD, NEGATE, Sum
+from .p256_programs import ADD_BY_SLOPE, IS_X, LOAD_NEGATIVE, LOAD_POINT, TAKE, TWICE_AND_ADD
+from .p256_sum import Sum
 
 MAGIC = b"MCMB"
 VERSION = 1
@@ -25,21 +26,6 @@ HEADER_SIZE = 8
 POINT = 64  # bytes of a point: see p256_curve.scaled()
 MIN_WIDTH = 2
 MAX_WIDTH = 8  # a digit fits into a byte
-
-LOAD_POINT = LOAD + b"."
-LOAD_NEGATIVE = LOAD + NEGATE + b"."
-TAKE = b"x=u+o y=v+o ."
-# (x, y) becomes (x, y) + (u, v); input 0 is the slope l = (v - y) / (u - x), which any number would pass for if u were x.
-ADD_BY_SLOPE = b"l=in0 e!u-x e=l*e d=v-y e?e-d w=l*l w=w-x w=w-u e=x-w e=l*e y=e-y x=w+o ."
-# (x, y) becomes ((x, y) + (u, v)) + (x, y). Input 1 is the sum m of both slopes, which is 2·y / (x - w), where w is the x
-# coordinate between. Its y coordinate is not needed (Eisenträger, Lauter and Montgomery, 2003).
-TWICE_AND_ADD = (
-    b"l=in0 e!u-x e=l*e d=v-y e?e-d w=l*l w=w-x w=w-u "
-    b"m=in1 e=x-w e=m*e e?e-y1m=m-l "
-    b"u=m*m u=u-x u=u-w e=x-u e=m*e y=e-y x=u+o ."
-)
-IS_X = b"a=in0 a=a*k a?a-x ."
-
 
 def spacing(width):
     """Columns of a comb: bits of a row."""

@@ -6,23 +6,7 @@ p256_field. Only public data is handled, so nothing here is constant time.
 
 from .p256_curve import G, P, scaled
 from .p256_field import registers, run
-
-START = b"x=in0 y=in1 z=i+o ."
-DOUBLE = (
-    b"d=z*z g=y*y b=x*g e=x-d d=x+d a=d*e a=a+a1"  # a = 3·(x - z²)·(x + z²)
-    b"b=o+b2x=a*a x=x-b1z=y*z z=z+z "  # b = 4·x·y², x = a² - 2·b, z = 2·y·z
-    b"b=b-x y=a*b g=g*g y=y-g3."  # y = a·(b - x) - 8·y⁴
-)
-# The point (u, v) is added; b and d are what it has more in x and y, over z² and z³.
-LOAD = b"u=in0 v=in1 "
-ADD = LOAD + (
-    b"a=z*z b=u*a a=a*z a=a*v d=a-y b!b-x "
-    b"e=b*b f=b*e g=x*e x=d*d x=x-f x=x-g1g=g-x g=d*g f=y*f y=g-f z=z*b ."
-)
-NEGATE = b"v=o-v "
-SUBTRACT = LOAD + NEGATE + ADD[len(LOAD) :]
-OPPOSITE = b"d!d+o ."
-HAS_X = b"a=in0 a=a*k b=z*z a=a*b a?a-x ."
+from .p256_programs import ADD, DOUBLE, HAS_X, OPPOSITE, START, SUBTRACT
 
 
 class Sum:

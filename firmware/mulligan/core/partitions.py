@@ -12,6 +12,15 @@ from collections import namedtuple
 from struct import pack, unpack_from
 
 from mulligan.core.errors import FormatError
+from mulligan.core.esp_idf import APP as APP
+from mulligan.core.esp_idf import DATA as DATA
+from mulligan.core.esp_idf import FACTORY as FACTORY
+from mulligan.core.esp_idf import FAT as FAT
+from mulligan.core.esp_idf import NVS as NVS
+from mulligan.core.esp_idf import OTA_0 as OTA_0
+from mulligan.core.esp_idf import OTA_MAX as OTA_MAX
+from mulligan.core.esp_idf import OTADATA as OTADATA
+from mulligan.core.esp_idf import PHY as PHY
 
 TABLE_OFFSET = 0x8000
 TABLE_SIZE = 0xC00
@@ -21,16 +30,6 @@ LABEL_MAX = 15
 _FORMAT = "<2sBBII16sI"
 _MAGIC = b"\xaa\x50"
 _MD5_MAGIC = b"\xeb\xeb" + b"\xff" * 14
-
-APP = 0x00
-DATA = 0x01
-FACTORY = 0x00  # subtypes of APP
-OTA_0 = 0x10
-OTA_MAX = 16
-OTADATA = 0x00  # subtypes of DATA
-PHY = 0x01
-NVS = 0x02
-FAT = 0x81
 
 ENCRYPTED = 1  # bits of ``flags``
 READONLY = 2

@@ -4,7 +4,7 @@ from esp32 import Partition
 
 from ..core import otadata
 from ..core.errors import FlashError
-from ..core.partitions import OTA_0, OTADATA
+from ..core.esp_idf import OTA_0, OTADATA
 
 
 def running():

@@ -3,8 +3,8 @@
 from esp32 import Partition
 
 from ..core.errors import NoSlot
+from ..core.esp_idf import OTA_0
 from ..core.layout import APP, CONFIG, MODEL, TYPE
-from ..core.partitions import OTA_0
 from .flash import Region
 
 
