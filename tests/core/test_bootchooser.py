@@ -1,7 +1,7 @@
 from common import rules
 from mulligan.core import bootchooser as b
 from mulligan.core import bootwords as w
-from mulligan.core import otadata
+from mulligan.core import esp_idf, otadata
 from mulligan.core.journal import MAX_STARTS
 from mulligan.core.state import Entry, Image, State
 
@@ -152,7 +152,7 @@ class Device:
 def all_otadata():
     """Every pair of entries that a cut of set_boot or confirm, or the bootloader, can leave, and more."""
     blank = otadata.Entry(0xFFFFFFFF, b"\xff" * 20, 0xFFFFFFFF, 0xFFFFFFFF)
-    states = (otadata.NEW, otadata.PENDING, otadata.VALID, otadata.INVALID, otadata.ABORTED, otadata.UNDEFINED)
+    states = (esp_idf.NEW, esp_idf.PENDING, esp_idf.VALID, esp_idf.INVALID, esp_idf.ABORTED, esp_idf.UNDEFINED)
     one = [blank] + [otadata.entry(seq, state) for seq in (1, 2, 3, 4) for state in states]
     return [(x, y) for x in one for y in one]
 
@@ -193,7 +193,7 @@ def test_every_state_of_otadata_and_journal_ends_in_a_firmware_that_the_journal_
 
 
 def test_an_image_that_the_bootloader_can_not_load_is_rolled_back():
-    device = Device((otadata.entry(1, otadata.VALID), otadata.entry(0xFFFFFFFF, otadata.NEW)), 0, True, (0,), (0, 1), 2)
+    device = Device((otadata.entry(1, esp_idf.VALID), otadata.entry(0xFFFFFFFF, esp_idf.NEW)), 0, True, (0,), (0, 1), 2)
     cause = w.POWER_ON
     causes = []
     while cause is not None:
@@ -204,5 +204,5 @@ def test_an_image_that_the_bootloader_can_not_load_is_rolled_back():
 
 
 def test_a_confirmed_firmware_that_no_longer_loads_is_left_for_the_one_that_does():
-    device = Device((otadata.entry(1, otadata.VALID), otadata.entry(2, otadata.VALID)), 1, False, (0,), (0, 1), 1)
+    device = Device((otadata.entry(1, esp_idf.VALID), otadata.entry(2, esp_idf.VALID)), 1, False, (0,), (0, 1), 1)
     assert device.boot(w.POWER_ON) is None  # set_boot would refuse: it serves from the other slot

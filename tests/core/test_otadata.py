@@ -3,7 +3,8 @@
 from common import raises
 from mulligan.core import otadata
 from mulligan.core.errors import FormatError
-from mulligan.core.otadata import ABORTED, FACTORY, INVALID, NEW, PENDING, UNDEFINED, VALID, Entry, entry
+from mulligan.core.esp_idf import ABORTED, INVALID, NEW, PENDING, UNDEFINED, VALID
+from mulligan.core.otadata import FACTORY, Entry, entry
 
 BLANK = otadata.decode(b"\xff" * 32)
 FRESH = (BLANK, BLANK)

@@ -13,85 +13,30 @@ back from a slot it could not load) writes the *other* sector, so that both entr
 whose content is being rewritten.
 """
 
-from binascii import crc32
-from collections import namedtuple
-from struct import pack, unpack_from
-
-from mulligan.core.errors import FormatError
-
-SECTOR = 0x1000
-PARTITION_SIZE = 0x2000
-ENTRY_SIZE = 32
-_FORMAT = "<I20sII"
-_NO_SEQ = 0xFFFFFFFF
-
-NEW = 0
-PENDING = 1
-VALID = 2
-INVALID = 3
-ABORTED = 4
-UNDEFINED = 0xFFFFFFFF
+from .errors import FormatError
+from .esp_idf import ABORTED as ABORTED
+from .esp_idf import ENTRY_SIZE as ENTRY_SIZE
+from .esp_idf import INVALID as INVALID
+from .esp_idf import NEW as NEW
+from .esp_idf import NO_SEQ
+from .esp_idf import PARTITION_SIZE as PARTITION_SIZE
+from .esp_idf import PENDING as PENDING
+from .esp_idf import SECTOR as SECTOR
+from .esp_idf import UNDEFINED as UNDEFINED
+from .esp_idf import VALID as VALID
+from .otadata_entry import Entry as Entry
+from .otadata_entry import active as active
+from .otadata_entry import crc as crc
+from .otadata_entry import decode as decode
+from .otadata_entry import encode as encode
+from .otadata_entry import entry as entry
+from .otadata_entry import is_invalid as is_invalid
+from .otadata_entry import is_pending as is_pending
+from .otadata_entry import is_valid as is_valid
+from .otadata_entry import selected as selected
+from .otadata_entry import slot as slot
 
 FACTORY = -1  # the slot number of the factory app, where the table has one
-
-Entry = namedtuple("Entry", ("seq", "label", "state", "crc"))
-
-
-def decode(data):
-    """The entry in the first 32 bytes of ``data``; whether it is valid is another question. Raises: FormatError if short."""
-    if len(data) < ENTRY_SIZE:
-        raise FormatError(f"otadata: an entry has {ENTRY_SIZE} bytes, got {len(data)}")
-    return Entry(*unpack_from(_FORMAT, data))
-
-
-def encode(entry):
-    """The 32 bytes of ``entry``."""
-    return pack(_FORMAT, *entry)
-
-
-def crc(seq):
-    """The checksum that an entry of sequence number ``seq`` carries: of the four bytes of ``seq`` and nothing else."""
-    return crc32(pack("<I", seq), 0xFFFFFFFF) & 0xFFFFFFFF
-
-
-def entry(seq, state, label=b"\xff" * 20):
-    """An entry with a right crc."""
-    return Entry(seq, label, state, crc(seq))
-
-
-def slot(e, n):
-    """The app slot that the entry ``e`` names, of ``n``."""
-    return ((e.seq - 1) & 0xFFFFFFFF) % n
-
-
-def is_invalid(e):
-    """Blank, or condemned. Not the opposite of ``is_valid``: the crc is not looked at."""
-    return e.seq == _NO_SEQ or e.state == INVALID or e.state == ABORTED
-
-
-def is_valid(e):
-    return not is_invalid(e) and e.crc == crc(e.seq)
-
-
-def active(entries):
-    """The index of the valid entry with the highest sequence number (0 on a tie), or None."""
-    first, second = entries
-    if is_valid(first):
-        return 1 if is_valid(second) and second.seq > first.seq else 0
-    return 1 if is_valid(second) else None
-
-
-def selected(entries, n):
-    """The slot that otadata selects of ``n``, as ``Partition(BOOT)`` reports it: the image is not looked at. None: the default,
-    which is the factory app where there is one, else the first slot."""
-    i = active(entries)
-    return None if i is None or n == 0 else slot(entries[i], n)
-
-
-def is_pending(entries, n, running):
-    """Whether the bootloader will abort the slot ``running`` of ``n`` at the next reset, as nobody has confirmed it."""
-    i = active(entries)
-    return i is not None and slot(entries[i], n) == running and entries[i].state == PENDING
 
 
 def bootloader(entries, n, loadable, factory=False):
@@ -107,7 +52,7 @@ def bootloader(entries, n, loadable, factory=False):
     if n == 0 or (is_invalid(out[0]) and is_invalid(out[1])):
         if not factory:
             start = 0
-            blank = all(e.seq == _NO_SEQ or e.crc != crc(e.seq) for e in out)
+            blank = all(e.seq == NO_SEQ or e.crc != crc(e.seq) for e in out)
     else:
         i = active(out)
         if i is not None:

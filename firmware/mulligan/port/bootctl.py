@@ -2,9 +2,9 @@
 
 from esp32 import Partition
 
-from ..core import otadata
 from ..core.errors import FlashError
-from ..core.esp_idf import OTA_0, OTADATA
+from ..core.esp_idf import ENTRY_SIZE, OTA_0, OTADATA
+from ..core.otadata_entry import decode, is_pending
 
 
 def running():
@@ -20,11 +20,11 @@ def pending():
         return False
     entries = []
     for sector in (0, 1):
-        raw = bytearray(otadata.ENTRY_SIZE)
+        raw = bytearray(ENTRY_SIZE)
         found[0].readblocks(sector, raw)
-        entries.append(otadata.decode(raw))
+        entries.append(decode(raw))
     slots = [p for p in Partition.find(Partition.TYPE_APP) if p.info()[1] >= OTA_0]
-    return otadata.is_pending(entries, len(slots), _running())
+    return is_pending(entries, len(slots), _running())
 
 
 def select(slot):
