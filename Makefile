@@ -12,7 +12,7 @@ export PYTHONNOUSERSITE := 1
 export PIP_NO_INPUT := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help setup lint fmt type contract unit upy demo test bench fuzz powerloss clean
+.PHONY: help setup lint fmt type contract unit upy demo test bench fuzz pairs powerloss clean
 
 help:
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -86,8 +86,12 @@ bench: setup ## counts, ratios and bytes of the hot paths; ONLY="patches …" fo
 fuzz: setup ## generated input for each parser that reads from outside
 	FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-20000} $(BIN)/pytest -m fuzz
 
+pairs: setup ## a patch of each pair in ../shared/pairs, its size held against what was promised
+	$(BIN)/pytest -m pairs
+
 powerloss: setup ## a power cut at each flash operation and inside it, again in the recovery; SIGKILL at random
 	$(BIN)/pytest -n auto -m powerloss
+
 
 clean: ## remove what the targets made in this directory
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -2,7 +2,6 @@
 
 from binascii import hexlify
 from hashlib import sha256
-from io import BytesIO
 
 from . import trials
 from .borrow import Borrowed
@@ -22,7 +21,7 @@ from .core.errors import (
 from .core.limits import MAX_HINT, MAX_INDEX, MAX_TOKEN
 from .core.state import Image
 
-_STREAM = 4608  # bytes: a chunk of one sector at its largest in a patch; larger chunks make it grow
+_ROOM = 2560  # bytes kept free for what inflates: its window and its state are made anew for each chunk
 _RETRY_MS = 1000  # after a lost link; doubled each time, up to the poll interval
 _YIELD_MS = 0  # what a step returns while there is more to do at once
 _IDLE_MS = 60000  # between two looks where there is no release directory
@@ -50,8 +49,8 @@ class Agent:
 
         source: another client, which the first poll asks in place of the network: so a release comes by cable.
 
-        The longest a step blocks: one connect, one head of an answer and one read (the client's timeout each); or one chunk:
-        decoding, erasing and programming up to 32 KB of flash; or one inference.
+        The longest a step blocks: one connect, one head of an answer and one read (the client's timeout each); or one sector of
+        flash, erased, and 1,024 bytes decoded and programmed; or one inference.
         """
         network, retry_ms, tried = self._client, _RETRY_MS, False
         while True:
@@ -213,24 +212,25 @@ class Agent:
         trials.begin(self._ports, items, sequence, linked)
 
     def _download(self, artifact, entry, blob):
-        stream = BytesIO(_STREAM)  # before the module comes in, while there is a large enough piece of heap
+        room = [bytearray(_ROOM)]  # before the module comes in, while there is a large enough piece of heap
         with Borrowed("install") as install:
             if blob is not artifact.full:
                 try:
-                    yield from self._fetch(install, stream, artifact, entry, blob)
+                    yield from self._fetch(install, artifact, entry, blob, room)
                 except PatchError as e:
                     self._report("patch-failed", code=e.code, reason=e)
                     blob = artifact.full
+                    room = [bytearray(_ROOM)]
             if blob is artifact.full:
-                yield from self._fetch(install, stream, artifact, entry, blob)
+                yield from self._fetch(install, artifact, entry, blob, room)
 
-    def _fetch(self, install, stream, artifact, entry, blob):
+    def _fetch(self, install, artifact, entry, blob, room):
         def fetch(start, tag):
             return self._client.get(self._artifact_url(blob), start, blob.size, tag)
 
         target, base = self._slots.inactive(entry), self._slots.active(entry)
         installer = install.Installer(
-            target, base, artifact.size, artifact.sha256, fetch, self._serving.arena, stream, self._system.sample_heap
+            target, base, artifact.size, artifact.sha256, fetch, room, self._system.sample_heap
         )
         yield from installer.run()
         self._report(

@@ -32,9 +32,8 @@ class Serving:
     """By name, the model in service; ``config``: that in service, or None; ``checks``: {name: the app's function}; ``confirmed``:
     whether the app has called for the confirm.
 
-    Models share one ``arena``, as only one inference runs at a time: so a version on trial costs no second one. Between
-    inferences it is free, and the installer works in it too. ``engine`` is the name of the engine to use, "" for the one that
-    suits; ``meter`` is told of its work.
+    Models share one ``arena``, as only one inference runs at a time: so a version on trial costs no second one. ``engine``
+    is the name of the engine to use, "" for the one that suits; ``meter`` is told of its work.
     """
 
     def __init__(self, meter):

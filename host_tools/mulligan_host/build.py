@@ -120,7 +120,8 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
             pass
     for name, others in _NAMES.items():
         if source / name in paths:
-            found = set().union(*[names((destination / other).with_suffix(".mpy").read_bytes()) for other in others.split()])
+            compiled = [(destination / other).with_suffix(".mpy") for other in others.split()]
+            found = set().union(*[names(path.read_bytes()) for path in compiled if path.exists()])  # no viper without ``arch``
             text = "def names(x):\n" + "".join(f"    x.{one}\n" for one in sorted(found) if one.isidentifier())
             _mpy_cross(_OPTIMISE, "-s", "n", "-o", str((destination / name).with_suffix(".mpy")), "-", source=text)
 

@@ -24,7 +24,7 @@ _LABELS = [str(digit) for digit in range(10)]
 _HEALTH = release.Health(correct=14, latency_us=60000, attempts=2, deadline_ms=4000, watchdog_ms=2000)
 _BOARD = "virtual"
 _POLL_MS = 500
-_CUT_AFTER = 8  # flash operations, an erase and a write for each sector: inside the write of the fourth
+_CUT_AFTER = 32  # flash operations, an erase and eight writes for each sector: inside a write of the fourth
 _TIMEOUT = 60.0
 _PATIENCE = 5.0  # times the watchdog's timeout on the wall clock: nothing here hangs, and a port without viper is slow
 
@@ -149,7 +149,7 @@ class Demo:
         self._verdict(step, "1.4.0")
         facts = self._facts("installed")
         step.outcome = f"off, then {serving} serving, then {step.outcome}"
-        step.figures = f"resumed after {facts['resumed']} of {facts['chunks']} chunks"
+        step.figures = f"{facts['source']}: {facts['received']} bytes fetched after the cut"
 
     # What they share
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from mulligan.core import base64url, manifest, root, semver, slot
 from mulligan.core import order as orders
+from mulligan.core import patch as patch_format
 from mulligan.core.errors import FormatError, MulliganError
 from mulligan_host import ceremony, combs, delta, files
 from mulligan_host.artifacts import Part, check_together, recognise
@@ -27,6 +28,7 @@ from mulligan_host.errors import HostError
 from mulligan_host.inspection import Inspection
 from mulligan_host.keys import Signer
 
+_TIERS = (patch_format.TIER_DEFLATE,)  # what a device with the least heap can decode beside its app and an agent over TLS
 _BASES = 3  # how many earlier versions of an artifact get a patch of their own
 
 
@@ -286,7 +288,7 @@ class Directory:
         full = len(delta.make(b"", image))
         entries = []
         for digest in digests[:_BASES]:
-            patch = delta.make(self.image(digest), image)
+            patch = delta.make(self.image(digest), image, _TIERS)
             if len(patch) < full and digest != sha256(image).digest():
                 entries.append((digest, patch))
         return entries

@@ -1,11 +1,8 @@
 """Each format read from its golden bytes, and written to the same bytes where we write it. Formats: docs/SPEC.md."""
 
-from hashlib import sha256
-from io import BytesIO
-
 from common import rules
 from core import golden
-from mulligan.core import p256, patch, root, slot, state
+from mulligan.core import p256, root, slot, state
 
 HEAP = "128k"
 ONES, TWOS, THREES = [bytes([n]) * 32 for n in (0x11, 0x22, 0x33)]
@@ -81,20 +78,3 @@ def test_slot_image():
     assert model[4:8] == b"TFL3" and len(model) == 20
     vectors = [(b"\x01\x02\x03\x04", b"\x7f\x80", 0), (b"\xff\xfe\xfd\xfc", b"\x80\x7f", None)]
     assert slot.build("digits", "1.0.0", model, 512, vectors, ["yes", "no"], [3, 9], 65536, 3, slot.SAME_WINNER) == image
-
-
-def test_patch():
-    base = bytearray(6000)
-    for i in range(6000):
-        base[i] = (7 * i + i // 256) & 0xFF
-    head = golden.PATCH[: patch.HEADER_SIZE]
-    at = patch.HEADER_SIZE + patch.table_size(head, 5096)
-    header = patch.decode_header(head, golden.PATCH[patch.HEADER_SIZE : at])
-    assert (header.chunk_bits, header.base_size, header.base_sha256) == (12, 6000, sha256(base).digest())
-    assert patch.encode_header(header) == golden.PATCH[:at]
-    new = bytearray()
-    for index, (size, _) in enumerate(header.chunks):
-        patch.Decoder(header, Source(base)).chunk(index, BytesIO(golden.PATCH[at : at + size]), new.extend)
-        at += size
-    assert at == len(golden.PATCH)
-    assert new[3000:3013] == b"a second shot" and sha256(new).digest() == header.new_sha256

@@ -1,12 +1,13 @@
 import struct
+from array import array
 from hashlib import sha256
-from io import BytesIO
 
 from common import raises
-from mulligan.core import patch
-from mulligan.core.add8 import add8
+from mulligan.core import blend, patch, rescale
+from mulligan.core import segments as s
 from mulligan.core.errors import MulliganError, PatchError
 
+HEAP = "256k"
 BASE = bytes([(i * 7 + i // 256) & 0xFF for i in range(6000)])
 
 
@@ -20,6 +21,34 @@ class Source:
         buf[:] = self.data[at : at + len(buf)]
 
 
+class Target(Source):
+    """Flash that is written in order: what was not written yet reads as FF."""
+
+    def __init__(self, size):
+        Source.__init__(self, bytearray(b"\xff" * size))
+        self.at = 0
+
+    def write(self, buf):
+        assert self.at % s.BLOCK == 0
+        self.data[self.at : self.at + len(buf)] = buf
+        self.at += len(buf)
+
+
+class Body:
+    """A download; ``most``: bytes that one read of the link gives, as one after the other fills the buffer."""
+
+    def __init__(self, data, at):
+        self.data = data
+        self.at = at
+
+    def readinto(self, buf):
+        assert 0 < len(buf) <= 320
+        if self.at + len(buf) > len(self.data):
+            raise PatchError("patch: truncated")
+        buf[:] = self.data[self.at : self.at + len(buf)]
+        self.at += len(buf)
+
+
 def varint(n):
     out = bytearray()
     while n >= 0x80:
@@ -27,6 +56,10 @@ def varint(n):
         n >>= 7
     out.append(n)
     return bytes(out)
+
+
+def zigzag(n):
+    return varint(n << 1 if n >= 0 else (-n << 1) - 1)
 
 
 def stored(data):
@@ -38,70 +71,145 @@ def stored(data):
     return out or b"\x01\0\0\xff\xff"
 
 
-def segment(kind, length, distance=None, data=b""):
-    head = bytes([kind]) + varint(length)
-    if distance is not None:
-        head += varint(distance << 1 if distance >= 0 else (-distance << 1) - 1)
-    return head + data
+def segment(kind, length, *rest):
+    return bytes([kind]) + varint(length - 1) + b"".join(rest)
 
 
-def expected_chunks():
-    """Two chunks of 4 KiB and a bit: all three kinds, with steps forward and back."""
-    one = BASE[100:1100] + b"literal" * 10 + bytes([(b + 3) & 0xFF for b in BASE[50:2050]])
-    one += BASE[: 4096 - len(one)]
-    two = BASE[5000:6000]
-    return one, two
+def planes(*words):
+    """Differences of words in zigzag form, all bytes 0 first."""
+    out = [struct.pack("<I", w << 1 if w >= 0 else (-w << 1) - 1) for w in words]
+    return b"".join([bytes([word[k] for word in out]) for k in range(4)])
 
 
-def make():
-    one, two = expected_chunks()
-    rest = 4096 - 1000 - 70 - 2000
-    streams = [
-        segment(patch.COPY, 1000, 100) + segment(patch.LITERAL, 70, None, b"literal" * 10)
-        + segment(patch.ADD8, 2000, 50 - 1100, b"\x03" * 2000) + segment(patch.COPY, rest, -2050),
-        segment(patch.COPY, 1000, 5000),
-    ]  # fmt: skip
-    return build([stored(s) for s in streams], [one, two])
-
-
-def build(bodies, chunks, base=BASE, bits=12):
+def build(bodies, chunks, base=BASE, bits=12, tier=1, rate=0):
     new = b"".join(chunks)
-    table = [(len(body), patch.check(sha256(chunk))) for body, chunk in zip(bodies, chunks)]
-    header = patch.Header(bits, len(base), len(new), sha256(base).digest(), sha256(new).digest(), table)
+    table = b"".join([struct.pack("<I", len(b)) + patch.check(sha256(chunk)) for b, chunk in zip(bodies, chunks)])
+    header = patch.Header(tier, bits, rate, len(base), len(new), sha256(base).digest(), sha256(new).digest(), table)
     return patch.encode_header(header) + b"".join(bodies)
 
 
 def read(data, new_size):
+    if len(data) < patch.HEADER_SIZE:
+        raise PatchError("patch: truncated")
     head = data[: patch.HEADER_SIZE]
     size = patch.table_size(head, new_size)
-    return patch.decode_header(head, data[patch.HEADER_SIZE : patch.HEADER_SIZE + size]), patch.HEADER_SIZE + size
+    return patch.decode_header(head, data[patch.HEADER_SIZE : patch.HEADER_SIZE + size])
 
 
 def apply(data, new_size, base=BASE):
-    if len(data) < patch.HEADER_SIZE:
-        raise PatchError("patch: truncated")
-    header, at = read(data, new_size)
-    out = bytearray()
-    decoder = patch.Decoder(header, Source(base))
-    for index, (size, _) in enumerate(header.chunks):
-        decoder.chunk(index, BytesIO(data[at : at + size]), out.extend)
-        at += size
-    return bytes(out)
+    header = read(data, new_size)
+    target = Target(new_size + 700)
+    decoder = s.Decoder(header, Source(base), target)
+    body = Body(data, patch.start_of(header, 0))
+    for index in range(patch.chunks(header)):
+        for _ in decoder.chunk(index, body, target.write):
+            pass
+    assert target.at == new_size
+    return bytes(target.data[:new_size])
+
+
+def one(stream, new, base=BASE):
+    """Apply a patch of one chunk."""
+    return apply(build([stored(stream)], [new], base), len(new), base)
+
+
+def expected_chunks():
+    """Two chunks of 4 KiB and a bit: the kinds of bytes, with steps forward and back."""
+    first = BASE[100:1100] + b"literal" * 10 + bytes([(b + 3) & 0xFF for b in BASE[50:2050]])
+    first += BASE[: 4096 - len(first)]
+    return first, BASE[5000:6000]
+
+
+def make():
+    rest = 4096 - 1000 - 70 - 2000
+    streams = [
+        segment(s.COPY, 1000, zigzag(100)) + segment(s.LITERAL, 70, b"literal" * 10)
+        + segment(s.ADD8, 2000, zigzag(50 - 1100), b"\x03" * 2000) + segment(s.COPY, rest, zigzag(-2050)),
+        segment(s.COPY, 1000, zigzag(5000 - 4096)),
+    ]  # fmt: skip
+    return build([stored(stream) for stream in streams], expected_chunks())
 
 
 NEW = b"".join(expected_chunks())
 
 
-def test_all_segment_kinds():
+def test_kinds_of_bytes():
     assert apply(make(), len(NEW)) == NEW
+    up = bytes([(b + 1) & 0xFF for b in BASE[:600]])
+    for kind in (s.ADD8, s.DRIFT8, s.PRUNE8):
+        assert one(segment(kind, 600, zigzag(0), b"\x01" * 600), up) == up
+    assert one(segment(s.DIRECT8, 600, up), up) == up
 
 
 def test_a_chunk_alone():
     data = make()
-    header, at = read(data, len(NEW))
-    out = bytearray()
-    patch.Decoder(header, Source(BASE)).chunk(1, BytesIO(data[at + header.chunks[0][0] :]), out.extend)
-    assert out == NEW[4096:]
+    header = read(data, len(NEW))
+    target = Target(5200)
+    target.at = 4096
+    for _ in s.Decoder(header, Source(BASE), target).chunk(1, Body(data, patch.start_of(header, 1)), target.write):
+        pass
+    assert target.data[4096:5096] == NEW[4096:]
+
+
+def test_repeats_near_and_far():
+    first = bytes([i * 11 & 0xFF for i in range(1000)])
+    new = first + first[-3:] * 400 + first[:700] + b"\0" * 500
+    stream = (
+        segment(s.LITERAL, 1000, first) + segment(s.REPEAT, 1200, varint(2)) + segment(s.REPEAT, 700, varint(2199))
+        + segment(s.LITERAL, 1, b"\0") + segment(s.REPEAT, 499, varint(0))
+    )  # fmt: skip
+    assert one(stream, new) == new
+
+
+def test_rescaled_weights():
+    factors = array("I", [1 << 15, 3 << 15, 1 << 16])
+    old = bytearray(BASE[10:710])
+    blend.scale8(old, 0, 700, factors, 100, 3, 30)
+    new = bytes([(b + 1) & 0xFF for b in old])
+    layout = varint(99) + varint(30) + varint(2) + b"".join([zigzag(f - s.UNIT8) for f in factors])
+    assert one(segment(s.SCALE8, 700, zigzag(10), layout, b"\x01" * 700), new) == new
+
+
+def test_words():
+    """At a place of base and artifact that is no multiple of four, in more than one block."""
+    count = 200
+    old = struct.unpack("<200i", BASE[3:803])
+    change = [(i * i - 5000) * 9 for i in range(count)]
+    head = segment(s.LITERAL, 1, b"x")
+
+    def wrapped(values):
+        return b"x" + b"".join([struct.pack("<I", v & 0xFFFFFFFF) for v in values])
+
+    blocks = b"".join([planes(*change[at : at + 64]) for at in range(0, count, 64)])
+    new = wrapped([o + c for o, c in zip(old, change)])
+    for kind in (s.ADD32, s.FLOAT32):
+        assert one(head + segment(kind, count, zigzag(3), blocks), new) == new
+    factors = [s.UNIT32 // 2, s.UNIT32 // 4]
+    new = wrapped([(o * factors[i & 1] + (1 << 27) >> 28) + change[i] for i, o in enumerate(old)])
+    more = varint(1) + zigzag(factors[0] - s.UNIT32) + zigzag(factors[1] - factors[0])
+    assert one(head + segment(s.MULADD32, count, zigzag(3), more, blocks), new) == new
+
+
+def test_products_of_floats():
+    count = 200
+    scales = [(i * 7919 + 1) & 0x7FFFFF | (110 + i % 9) << 23 for i in range(count)]
+    factor = 0x3B9A1234
+    products = [rescale.product(a, factor) for a in scales]
+    change = [i % 3 - 1 for i in range(count)]
+    base = struct.pack("<200I", *scales)
+    tail = struct.pack("<200I", *[p + c for p, c in zip(products, change)])
+    blocks = b"".join([planes(*change[at : at + 64]) for at in range(0, count, 64)])
+    halves = varint(0) + varint(factor >> 16) + varint(factor & 0xFFFF)
+    of_base = segment(s.FLOATMUL, count, varint(0), zigzag(0), halves, blocks)
+    assert one(of_base, tail, base) == tail
+    # The operand out of the artifact: partly in flash, partly in what was not written yet; the factor from there too.
+    for gap in (0, 5, 300, 700):
+        new = struct.pack("<I", factor) + base + BASE[:gap] + tail
+        stream = (
+            segment(s.LITERAL, 804, new[:804]) + (segment(s.COPY, gap, zigzag(0)) if gap else b"")
+            + segment(s.FLOATMUL, count, varint(800 + gap), varint(804 + gap), blocks)
+        )  # fmt: skip
+        assert one(stream, new, BASE) == new
 
 
 def test_every_changed_byte_is_found():
@@ -125,35 +233,59 @@ def test_every_truncation_is_found():
 def test_headers_that_are_refused():
     data = make()
     raises(PatchError, apply, data, len(NEW) + 1)
-    for at, value in ((4, 2), (5, 2), (6, 11), (6, 16), (7, 1)):
+    for at, value in ((4, 1), (4, 3), (5, 0), (5, 2), (5, 3), (6, 11), (6, 16), (7, 5)):
         bad = bytearray(data)
         bad[at] = value
         raises(PatchError, apply, bytes(bad), len(NEW))
+    head = bytearray(data[: patch.HEADER_SIZE])
+    struct.pack_into("<I", head, 12, (patch.MAX_CHUNKS << 12) + 1)
+    raises(PatchError, patch.table_size, bytes(head), (patch.MAX_CHUNKS << 12) + 1)
 
 
 def test_segments_that_lie():
-    one = NEW[:100]
-    for stream in (
-        segment(3, 100), segment(patch.LITERAL, 0), segment(patch.LITERAL, 101, None, bytes(101)),
-        segment(patch.LITERAL, 100, None, bytes(99)), segment(patch.COPY, 100, -1), segment(patch.COPY, 100, 5901),
-        segment(patch.COPY, 100, 1 << 28), bytes([patch.COPY]) + b"\xff" * 9, segment(patch.ADD8, 100, 5950, bytes(100)), b"",
-    ):  # fmt: skip
-        raises(PatchError, apply, build([stored(stream)], [one]), 100)
+    some = BASE[:100]
+    lies = [
+        b"", segment(s.KINDS, 100), segment(s.LITERAL, 101, bytes(101)), segment(s.LITERAL, 100, bytes(99)),
+        segment(s.COPY, 100, zigzag(-1)), segment(s.COPY, 100, zigzag(5901)), segment(s.COPY, 100, zigzag(1 << 28)),
+        bytes([s.COPY]) + b"\xff" * 9, segment(s.ADD8, 100, zigzag(5950), bytes(100)), segment(s.REPEAT, 100, varint(0)),
+        segment(s.LITERAL, 9, bytes(9)) + segment(s.REPEAT, 91, varint(9)), segment(s.ADD32, 26, zigzag(0), bytes(104)),
+        segment(s.ADD32, 25, zigzag(5901), bytes(100)), segment(s.LITERAL, 1 << 31), segment(s.ADD32, 1 << 30),
+        segment(s.FLOATMUL, 25, varint(4), varint(0), varint(16000), varint(0), bytes(100)),
+        segment(s.FLOATMUL, 25, varint(0), zigzag(0), varint(0), varint(1 << 15), varint(0), bytes(100)),
+        segment(s.FLOATMUL, 25, varint(0), zigzag(0), varint(3), bytes(100)),
+        segment(s.SCALE8, 100, zigzag(0), varint(0), varint(0), varint(s.MAX_CHANNELS), zigzag(0) * 257, bytes(100)),
+        segment(s.SCALE8, 100, zigzag(0), varint(0), varint(0), varint(0), zigzag(-s.UNIT8 - 1), bytes(100)),
+        segment(s.SCALE8, 100, zigzag(0), varint(0), varint(0), varint(0), zigzag(s.MAX_FACTOR8), bytes(100)),
+        segment(s.SCALE8, 100, zigzag(0), varint(s.MAX_SIZE), varint(0), varint(0), zigzag(0), bytes(100)),
+        segment(s.MULADD32, 25, zigzag(0), varint(0), zigzag(-s.UNIT32 - 1), bytes(100)),
+    ]  # fmt: skip
+    for stream in lies:
+        raises(PatchError, one, stream, some)
     # A patch that needs no base has nothing to copy from.
-    raises(PatchError, apply, build([stored(segment(patch.COPY, 100, 0))], [one], b""), 100, b"")
+    raises(PatchError, one, segment(s.COPY, 100, zigzag(0)), some, b"")
+
+
+def test_a_chunk_that_goes_on_after_its_end():
+    some = BASE[:100]
+    stream = segment(s.COPY, 100, zigzag(0))
+    raises(PatchError, apply, build([stored(stream) + bytes(3000)], [some]), 100)
+    raises(PatchError, apply, build([bytes(3000)], [some], BASE, 12, 2, 5), 100)
 
 
 def test_chunk_tables_that_lie():
-    header = patch.Header(12, 0, 100, bytes(32), bytes(32), [(patch.max_chunk(12) + 1, bytes(4))])
-    raises(PatchError, apply, patch.encode_header(header), 100)
-    header = patch.Header(12, 0, 5000, bytes(32), bytes(32), [(1, bytes(4))])
-    raises(PatchError, apply, patch.encode_header(header), 5000)
+    def head(size, table):
+        return patch.encode_header(patch.Header(1, 12, 0, 0, size, bytes(32), bytes(32), table))
+
+    raises(PatchError, apply, head(100, struct.pack("<II", patch.max_chunk(12) + 1, 0)), 100)
+    raises(PatchError, apply, head(5000, struct.pack("<II", 1, 0)), 5000)
 
 
 def test_random_bytes_raise_nothing_but_ours():
     seed = 7
-    for _ in range(300):
+    for turn in range(300):
         data = bytearray(make())
+        if turn & 1:  # the same bytes as a stream of tier 2, whatever they mean there
+            data = bytearray(build([data[100 : 100 + turn], data[300:400]], expected_chunks(), BASE, 12, 2, 4))
         for _ in range(4):
             seed = (seed * 1103515245 + 12345) & 0x3FFFFFFF
             data[patch.HEADER_SIZE + 16 + seed % (len(data) - patch.HEADER_SIZE - 16)] = seed >> 12 & 0xFF
@@ -161,11 +293,3 @@ def test_random_bytes_raise_nothing_but_ours():
             assert apply(bytes(data), len(NEW)) == NEW
         except MulliganError:
             pass
-
-
-def test_add8_wraps():
-    target, base = bytearray(range(256)), bytes([200] * 256)
-    add8(target, base, 256)
-    assert target == bytes([(i + 200) & 0xFF for i in range(256)])
-    add8(target, base, 0)
-    assert target[0] == 200

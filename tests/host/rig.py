@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mulligan.core import manifest, partitions, slot
+from mulligan.core import manifest, partitions, patch, slot
 from mulligan.core.journal import Journal
 from mulligan.core.state import Entry, State
 from mulligan.tflite import loader
@@ -332,4 +332,5 @@ def facts(line: str) -> dict[str, str]:
 def chunks(directory: release.Directory, blob: manifest.Blob | manifest.Patch) -> list[int]:
     """Return the sizes of a patch's chunks."""
     data = (directory.path / "artifacts" / blob.sha256.hex()).read_bytes()
-    return [size for size, _ in delta.read_header(data).chunks]
+    header = delta.read_header(data)
+    return [patch.size_in_patch(header, index) for index in range(patch.chunks(header))]

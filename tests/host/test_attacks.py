@@ -365,10 +365,9 @@ def test_redirect(rig: Rig) -> None:
 
 def test_toctou_between_writing_and_verifying(make_rig: MakeRig) -> None:
     """What is verified is what the flash holds: a chunk changed after it was written and checked is found."""
-    rig = make_rig()
+    rig = make_rig(model=image("0.9.0", model="1.0.0"), released=False)
     rig.on()
-    rig.build("1.1.0")
-    patch = patch_to(rig, "1.1.0", image("1.0.0"))
+    patch = rig.build("1.1.0").artifacts[0].full
     sizes = chunks(rig.directory, patch)
     drops = [Fault(drop_after=patch.size - sum(sizes[-2:]), drip=(128, 0.02))]
 
@@ -383,6 +382,7 @@ def test_toctou_between_writing_and_verifying(make_rig: MakeRig) -> None:
     rig.web.faults = faults
     before = rig.entry()
     rig.directory.sign("1.1.0", rig.signer)
+    rig.wait("found")
     assert rig.wait("waiting")["code"] == "60"
     found = rig.wait("waiting")
     assert (found["code"], "does not hold" in found["reason"]) == ("50", True)

@@ -26,7 +26,7 @@ def test_the_demo() -> None:
         r"1\.3\.0-slow rolled back for its latency, 1\.1\.0 serving",
         r"back after \d+ ms, bound \d+ ms",
         r"refused, code 20, 1\.1\.0 serving",
-        r"resumed after [1-7] of 8 chunks",
+        r"patch: \d+ bytes fetched after the cut",
         r"1\.4\.0 confirmed",
         r"longest gap between two inferences [12] update",
         r"peak heap on the device: [1-9]\d* bytes live, of [1-9]\d*",

@@ -20,7 +20,22 @@ from core import golden
 from core.flash import Flash
 from host.documents import ROOT, tables
 from mulligan import settings
-from mulligan.core import base64url, errors, events, inflate, jws, keytables, manifest, order, p256_comb, patch, root, slot, state
+from mulligan.core import (
+    base64url,
+    contexts,
+    errors,
+    events,
+    jws,
+    keytables,
+    manifest,
+    order,
+    p256_comb,
+    patch,
+    root,
+    segments,
+    slot,
+    state,
+)
 from mulligan.core.errors import FormatError, MulliganError, PatchError
 from mulligan.core.journal import Journal
 from mulligan_host import ceremony, keys, partitions, release
@@ -100,7 +115,7 @@ def test_what_the_layouts_add_up_to() -> None:
     assert state.MARKS + state.STARTS + state.FAULTS <= state.RECORD
     assert "plane: " + ", ".join(f"{i} {plane}" for i, plane in enumerate(state.PLANES)) in _fields("Journal: entry head")
     assert patch.max_chunk(12) == 4096 * 9 // 8
-    assert patch.max_chunk(patch.MAX_CHUNK_BITS) <= inflate.MAX_OUTPUT
+    assert struct.calcsize(patch.TABLE_ENTRY) == patch.ENTRY_SIZE
 
 
 def test_checksums_cover_what_the_text_says() -> None:
@@ -155,9 +170,20 @@ def test_sizes_of_comb_tables_and_hints() -> None:
     assert struct.calcsize(p256_comb.HEADER) == p256_comb.HEADER_SIZE
 
 
+def test_the_contexts_of_numbers() -> None:
+    """The figures of the text: "Contexts of numbers"."""
+    kinds = range(segments.KINDS)
+    assert (segments.LENGTH, segments.DISTANCE, segments.FACTOR, len(kinds)) == (12, 24, 36, 12)
+    assert (segments.BACK + segments.REPEAT, segments.BACK, segments.LAYOUT) == (26, 24, 25)
+    assert contexts.TABLES.tolist()[18:] == [0] * 13 + [1, 1, 2, 3, 3]
+    text = (ROOT / "docs" / "SPEC.md").read_text(encoding="utf-8")
+    assert ", ".join(map(str, contexts.TABLES.tolist()[:18])) in text
+
+
 def test_segment_kinds() -> None:
-    kinds = [row["kind"].strip("`") for row in SPEC["Patch: segments"]]
-    assert [getattr(patch, kind) for kind in kinds] == list(range(patch.ADD8 + 1))
+    kinds = {row["kind"].strip("`"): int(row["value"]) for row in SPEC["Patch: segments"]}
+    assert all(getattr(segments, kind) == value for kind, value in kinds.items())
+    assert list(kinds.values()) == list(range(segments.KINDS))
 
 
 @pytest.mark.parametrize("caption", FIELDS)

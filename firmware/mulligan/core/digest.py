@@ -6,13 +6,13 @@ _PIECE = 512
 _STEP = 16384
 
 
-def digest_of(source, size):
-    """A generator whose value is the SHA-256 of the first ``size`` bytes of ``source``; each step reads 16 KB."""
+def digest_of(source, size, at=0):
+    """A generator whose value is the SHA-256 of ``size`` bytes of ``source`` from ``at`` on; each step reads 16 KB."""
     hasher = sha256()
     piece = memoryview(bytearray(_PIECE))
-    at = 0
-    while at < size:
-        part = piece[: min(_PIECE, size - at)]
+    end = at + size
+    while at < end:
+        part = piece[: min(_PIECE, end - at)]
         source.readinto(at, part)
         hasher.update(part)
         at += len(part)

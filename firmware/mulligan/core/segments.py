@@ -1,0 +1,253 @@
+"""Patch segments: what a chunk of a patch is made of, and the decoder that executes them. Bytes: docs/SPEC.md, "Patch".
+
+All knowledge of what an artifact is stays with the maker of the patch. Here are only predictions (nothing, bytes or words of
+the base, the same rescaled, earlier bytes of the artifact itself) and differences to them.
+"""
+
+from array import array
+from hashlib import sha256
+
+from . import patch
+from .errors import PatchError
+
+try:
+    from .blend_viper import copy, floatmul, muladd32, scale8
+except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; .mpy of another architecture
+    from .blend import copy, scale8
+    from .rescale import floatmul, muladd32
+
+# Kinds. The length of the first eight is in bytes, that of the others in words of 32 bits.
+LITERAL = 0  # bytes as they are
+DIRECT8 = 1  # the same, modelled as int8 weights
+REPEAT = 2  # earlier bytes of the artifact
+COPY = 3  # bytes of the base
+ADD8 = 4  # bytes of the base, with differences
+DRIFT8 = 5  # the same, modelled as int8 weights
+PRUNE8 = 6  # the same, many of which became 0
+SCALE8 = 7  # int8 weights of the base, rescaled by channel, with differences
+ADD32 = 8  # words of the base, with differences
+FLOAT32 = 9  # the same, modelled as float32
+MULADD32 = 10  # int32 of the base, rescaled by channel, with differences
+FLOATMUL = 11  # float32 of the base or of the artifact, times a constant, with differences
+KINDS = 12
+
+# Contexts of the numbers. A kind's is the kind before it.
+LENGTH = KINDS  # + kind
+DISTANCE = 2 * KINDS  # + kind
+BACK = DISTANCE  # + kind: REPEAT has no distance, FLOATMUL has both, by DISTANCE + 0
+FACTOR = 3 * KINDS  # of SCALE8; + 1 of MULADD32; FLOATMUL's are + 2 and + 3
+LAYOUT = DISTANCE + 1  # run and place; + 1: channels
+
+BLOCK = 256  # bytes decoded at once
+PIECE = 1024  # bytes given to the sink at once
+MAX_CHANNELS = 256
+MAX_SIZE = 1 << 28  # of a base, an artifact and what stands for a part of one
+UNIT8 = 1 << 16  # a factor of SCALE8 that changes nothing
+UNIT32 = 1 << 28  # the same of MULADD32
+MAX_FACTOR8 = 1 << 22
+MAX_FACTOR32 = 1 << 31
+
+
+class Decoder:
+    """Applies the chunks of ``header`` to ``base``, for an artifact that ``target`` holds as far as it went to the sink.
+
+    base, target: size and readinto(offset, buf); base may be None where base_size is 0. All buffers are made here, but that of
+    the factors, which grows to the most channels that a segment has.
+    """
+
+    def __init__(self, header, base, target):
+        self._header = header
+        self._base = base
+        self._target = target
+        self._data = bytearray(BLOCK)
+        self._old = bytearray(BLOCK)
+        self._old_at = -1  # which bytes of the base ``_old`` holds: from here on; -1: none
+        self._piece = bytearray(PIECE)  # what was decoded and did not go to the sink yet
+        self._factors = array("I")  # as many as a segment had at most
+        self._coder = self._make_coder(header)
+
+    def _make_coder(self, header):
+        if header.tier == patch.TIER_RANGE:
+            from .ranged import Ranged
+
+            return Ranged(header.rate)
+        from .inflate import Inflated
+
+        return Inflated(self._data)
+
+    def chunk(self, index, source, sink):
+        """A generator that decodes chunk ``index``, the next of ``source`` (readinto(buf), which fills all of buf).
+
+        Gives the artifact's bytes to ``sink(buf)``, in order, PIECE at a time but for the last, and yields after each
+        read and each sink. Nothing is allocated for a byte, a segment or a block, but for a segment with more channels
+        than any before.
+
+        Raises: PatchError for a damaged chunk; what went to the sink then is void.
+        """
+        header, coder, piece = self._header, self._coder, self._piece
+        self._made = index << header.chunk_bits
+        self._position = min(self._made, header.base_size)
+        self._end = end = self._made + patch.chunk_length(header, index)
+        self._fill = self._left = self._missing = self._kind = 0
+        hasher = sha256()
+        coder.begin(patch.size_in_patch(header, index))
+        while self._made < end:
+            while coder.hungry():
+                coder.feed(source)
+                yield
+            if self._missing:
+                self._next_factor()
+                continue
+            if not self._left:
+                self._segment()
+                continue
+            count = self._block()
+            done = 0
+            while done < count:
+                some = min(count - done, PIECE - self._fill)
+                copy(piece, self._fill, self._out, self._start + done, some)
+                done += some
+                self._fill += some
+                self._made += some
+                if self._fill == PIECE or self._made == end:
+                    made = memoryview(piece)[: self._fill] if self._fill < PIECE else piece
+                    hasher.update(made)
+                    sink(made)
+                    self._fill = 0
+                    yield
+        if coder.left or patch.check(hasher) != patch.check_of(header, index):
+            raise PatchError("patch: chunk {} does not yield what the table says".format(index))
+
+    def _segment(self):
+        """Read the head of the next segment."""
+        coder, made = self._coder, self._made
+        self._kind = kind = _below(KINDS, coder.number(self._kind))
+        self._left = _below(MAX_SIZE, coder.number(LENGTH + kind)) + 1
+        size = 4 * self._left if kind >= ADD32 else self._left
+        _below(self._end - made + 1, size)
+        self._at = self._back = self._missing = 0
+        if kind == REPEAT:
+            self._back = _below(made, coder.number(BACK + kind)) + 1
+        elif kind == FLOATMUL:
+            self._back = _below(made + 1, coder.number(BACK))
+            if self._back:
+                _below(self._back + 1, size)
+        if kind >= COPY and not self._back:
+            self._position += _signed(coder.number(DISTANCE + kind))
+            _below(self._header.base_size - size + 1, self._position)
+        if kind == FLOATMUL:
+            # The constant is a word of the artifact, so far back; or, for 0, it follows in two halves.
+            back = coder.number(FACTOR + 2)
+            if back:
+                _below(made - 3, back - 4)
+                self._artifact(back, 4)
+                self._factor = self._old[0] | self._old[1] << 8 | self._old[2] << 16 | (self._old[3] & 0x7F) << 24
+            else:
+                self._factor = _below(1 << 15, coder.number(FACTOR + 3)) << 16
+                self._factor |= _below(1 << 16, coder.number(FACTOR + 3))
+            return
+        if kind == SCALE8:
+            self._run = _below(MAX_SIZE, coder.number(LAYOUT)) + 1
+            self._at = _below(MAX_SIZE, coder.number(LAYOUT))
+        elif kind != MULADD32:
+            return
+        self._factor = UNIT32
+        self._missing = self._channels = _below(MAX_CHANNELS, coder.number(LAYOUT + 1)) + 1
+        if self._channels > len(self._factors):
+            self._factors = array("I", bytes(4 * self._channels))
+
+    def _next_factor(self):
+        """Read one: SCALE8's as a change to one, MULADD32's to the factor before."""
+        if self._kind == SCALE8:
+            factor = _below(MAX_FACTOR8, UNIT8 + _signed(self._coder.number(FACTOR)))
+        else:
+            factor = self._factor = _below(MAX_FACTOR32, self._factor + _signed(self._coder.number(FACTOR + 1)))
+        self._factors[self._channels - self._missing] = factor
+        self._missing -= 1
+
+    def _block(self):
+        """Decode the next part of the segment, and say how many bytes of ``_out`` from ``_start`` on it is."""
+        kind, coder, data, old = self._kind, self._coder, self._data, self._old
+        self._out = data
+        self._start = 0
+        if kind >= ADD32:
+            return self._words()
+        count = min(self._left, BLOCK)
+        if kind == REPEAT:
+            flashed = self._made - self._fill
+            at = self._made - self._back
+            if at < flashed:
+                count = min(count, flashed - at)
+                self._start = self._window(self._target, self._target.size, at, count)
+                self._out = old
+            else:
+                have = min(self._back, count)
+                copy(data, 0, self._piece, at - flashed, have)
+                copy(data, have, data, 0, count - have)
+        else:
+            start = self._window(self._base, self._header.base_size, self._position, count) if kind >= COPY else 0
+            if kind == COPY:
+                self._out = old
+                self._start = start
+            else:
+                if kind == SCALE8:
+                    scale8(old, start, count, self._factors, self._run, self._channels, self._at)
+                    self._old_at = -1
+                count = coder.bytes(kind, data, old, start, count, self._made)
+                self._at += count
+            if kind >= COPY:
+                self._position += count
+        self._left -= count
+        return count
+
+    def _words(self):
+        kind, old = self._kind, self._old
+        count = min(self._left, BLOCK // 4)
+        if self._back:
+            self._artifact(self._back, 4 * count)
+        else:
+            start = self._window(self._base, self._header.base_size, self._position, 4 * count)
+            copy(old, 0, old, start, 4 * count)
+            self._old_at = -1
+        self._out = old
+        if kind == MULADD32:
+            muladd32(old, count, self._factors, self._channels, self._at)
+        elif kind == FLOATMUL:
+            floatmul(old, count, self._factor)
+        count = self._coder.words(old, self._data, count, kind - ADD32)
+        self._at += count
+        self._left -= count
+        if not self._back:
+            self._position += 4 * count
+        return 4 * count
+
+    def _artifact(self, back, count):
+        """Have in ``_old`` the first ``count`` bytes of the last ``back`` of the artifact: from flash, and from the piece."""
+        at = self._made - back
+        flashed = self._made - self._fill
+        held = max(0, min(count, flashed - at))
+        if held:
+            copy(self._old, 0, self._old, self._window(self._target, self._target.size, at, held), held)
+        copy(self._old, held, self._piece, at + held - flashed, count - held)
+        self._old_at = -1
+
+    def _window(self, source, size, position, count):
+        """Have ``count`` bytes of ``source``, of ``size`` bytes, in ``_old``, from ``position`` on; where they begin there."""
+        at = position - self._old_at
+        if source is not self._base or self._old_at < 0 or at < 0 or at + count > BLOCK:
+            start = max(0, min(position, size - BLOCK))
+            source.readinto(start, self._old if size >= BLOCK else memoryview(self._old)[:size])
+            self._old_at = start if source is self._base else -1
+            at = position - start
+        return at
+
+
+def _below(limit, value):
+    if not 0 <= value < limit:
+        raise PatchError("patch: bad segment")
+    return value
+
+
+def _signed(value):
+    """A zigzag number of 31 bits."""
+    return _below(1 << 31, value) >> 1 ^ -(value & 1)

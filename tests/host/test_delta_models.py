@@ -1,0 +1,179 @@
+"""Patches of models: what the planner sees in them, and the sizes that were promised."""
+
+import json
+import math
+import random
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from host.documents import ROOT
+from host.rig import image
+from mulligan.core import patch
+from mulligan_host import delta
+from mulligan_host.cli.main import cli
+from mulligan_host.delta import bench, deflate, explain, tflite
+from mulligan_host.resources import resource
+
+PAIRS = ROOT.parent / "shared" / "pairs"
+
+# Pair: the smallest patch of any other tool, and the smaller of a prototype's two, both less the container.
+FIGURES = {
+    "gen_cnn_head": (548, 475),
+    "gen_cnn_last3": (19661, 10582),
+    "gen_cnn_ft1e5": (4322, 3015),
+    "gen_cnn_ft1e4": (9224, 7029),
+    "gen_cnn_ft1e4_renamed": (10145, 7638),
+    "gen_cnn_ft1e3": (28782, 16986),
+    "gen_cnn_recal": (1025, 203),
+    "gen_cnn_prune": (19540, 5361),
+    "gen_cnn_sparse_ft": (6933, 3967),
+    "gen_cnn_pertensor": (29451, 4739),
+    "gen_cnn_scratch": (32558, 31674),
+    "mww_okay_nabu_v2": (31871, 30827),
+    "mlt_aww_retrain": (31578, 28838),
+    "mlt_kws": (32971, 30801),
+    "tflm_micro_speech": (133, 133),
+    "tflm_hello_world_int8": (358, 381),
+}
+QUICK = ("gen_cnn_head", "gen_cnn_recal", "tflm_micro_speech", "tflm_hello_world_int8")
+
+
+def body(data: bytes) -> int:
+    """The size of a patch less its container."""
+    start: int = patch.start_of(delta.read_header(data), 0)
+    return len(data) - start
+
+
+def measured(name: str) -> int:
+    if not PAIRS.is_dir():
+        pytest.skip("the shared pairs are not beside this checkout: ../shared/pairs")
+    base, new = ((PAIRS / name / f"{which}.bin").read_bytes() for which in ("old", "new"))
+    made = delta.compare(base, new)
+    anchor, prototype = FIGURES[name]
+    size = body(made.data)
+    assert len(made.data) - size <= 160 + 8 * math.ceil(len(new) / 32768)
+    assert size <= anchor * (1.07 if name == "tflm_hello_world_int8" else 1.03), (name, size)
+    assert size <= prototype * 1.03, (name, size)
+    assert size <= made.sizes[patch.TIER_DEFLATE, "full"]
+    return size
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_the_sizes_promised(name: str) -> None:
+    measured(name)
+
+
+@pytest.mark.pairs
+def test_the_sizes_promised_of_all_pairs(request: pytest.FixtureRequest) -> None:
+    if request.config.getoption("markexpr") != "pairs":
+        pytest.skip("takes minutes: make pairs")
+    ratios = {name: measured(name) / anchor for name, (anchor, _) in FIGURES.items()}
+    generated = [ratio for name, ratio in ratios.items() if name.startswith("gen_")]
+    assert math.exp(sum(map(math.log, generated)) / len(generated)) <= 0.50
+
+
+def test_a_model_is_found_wherever_it_stands() -> None:
+    model = resource("models/digits-1.0.0.tflite").read_bytes()
+    raw = tflite.find(model)
+    assert raw
+    packed = image("1.0.0")
+    for data, at in ((packed, 96), (b"TFL3TFL3....TFL3" + model, 16), (bytes(1001) + model + bytes(77), 1001)):
+        found = tflite.find(data)
+        assert found
+        assert found.at == at
+        for tensor, other in zip(raw.tensors, found.tensors, strict=True):
+            assert (tensor.name, tensor.shape, tensor.size) == (other.name, other.shape, other.size)
+            content = data[other.at : other.at + other.size]
+            assert content == model[tensor.at : tensor.at + tensor.size]
+            assert np.array_equal(tensor.scales, other.scales)
+    for nothing in (b"", b"TFL3", bytes(100), b"....TFL3" + bytes(100), model[:200]):
+        assert tflite.find(nothing) is None
+
+
+def test_the_slot_image_costs_no_more_than_the_model() -> None:
+    """The .tflite is found inside it, and its tensors are aligned as if it stood alone."""
+    old, new = (resource(f"models/digits-{version}.tflite").read_bytes() for version in ("1.0.0", "1.1.0"))
+    alone, packed = delta.compare(old, new), delta.compare(image("1.0.0"), image("1.1.0"))
+    assert body(packed.data) < body(alone.data) + 150
+
+
+def test_a_renamed_model_costs_its_names() -> None:
+    """Layers renamed, weights as before: the tensors are aligned by order, and only the names are sent."""
+    old = resource("models/digits-1.0.0.tflite").read_bytes()
+    model = tflite.find(old)
+    assert model
+    new = bytearray(old)
+    for number, tensor in enumerate(model.tensors):
+        name = tensor.name.encode()
+        at = new.find(struct.pack("<I", len(name)) + name) + 4
+        new[at : at + len(name)] = f"{number:03d}".encode().ljust(len(name), b"x")[: len(name)]
+    names = sum(len(tensor.name) for tensor in model.tensors)
+    assert body(delta.make(old, bytes(new))) < names
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_deflate_is_read_by_zlib_and_never_longer_than_its_own(seed: int) -> None:
+    import zlib
+
+    chance = random.Random(seed)
+    for data in (
+        b"",
+        b"a",
+        bytes(5000),
+        chance.randbytes(3000),
+        bytes(chance.choice((0, 0, 0, 0, 1, 255, 2)) for _ in range(6000)),
+        b"".join(chance.choice((b"abc", b"tensor", b"\0" * 9, chance.randbytes(3))) for _ in range(900)),
+    ):
+        found = deflate.deflate(data)
+        assert zlib.decompress(found, -10) == data
+        assert len(found) <= len(deflate.quick(data))
+        assert deflate.deflate(data) == found
+
+
+def test_explained() -> None:
+    base, new = image("1.0.0"), image("1.1.0")
+    found = explain.explain(base, delta.make(base, new))
+    assert [segment.at for segment in found.segments] == sorted(segment.at for segment in found.segments)
+    assert sum(segment.length for segment in found.segments) == len(new)
+    sizes = [segment.size for segment in found.segments]
+    assert min(sizes) >= 0
+    assert sum(sizes) == found.size - found.container
+    model = tflite.find(new)
+    assert model
+    assert {change.name for change in found.changes} <= {tensor.name for tensor in model.tensors}
+    assert any(change.changed > 100 for change in found.changes)
+    assert json.loads(json.dumps(found.plain()))["new_size"] == len(new)
+
+
+def test_the_command(tmp_path: Path) -> None:
+    def run(*arguments: object) -> str:
+        done = CliRunner().invoke(cli, ["patch", *map(str, arguments)])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    pair = tmp_path / "pairs" / "digits"
+    pair.mkdir(parents=True)
+    old, new, made = pair / "old.bin", pair / "new.bin", tmp_path / "p.mpat"
+    old.write_bytes(image("1.0.0"))
+    new.write_bytes(image("1.1.0"))
+    facts = json.loads(run("make", old, new, "-o", made, "--json"))
+    assert facts["patch"] == made.stat().st_size
+    assert {way["tier"] for way in facts["ways"]} == {1, 2}
+    first = made.read_bytes()
+    assert "tensors" in run("make", old, new, "-o", made, "--tier", "1")
+    assert delta.read_header(made.read_bytes()).tier == patch.TIER_DEFLATE
+    run("make", old, new, "-o", made)
+    assert made.read_bytes() == first
+    assert "what became of" in run("show", old, made)
+    assert json.loads(run("show", old, made, "--json"))["tier"] == facts["tier"]
+    run("apply", old, made, "-o", tmp_path / "n.bin")
+    assert (tmp_path / "n.bin").read_bytes() == new.read_bytes()
+    (row,) = json.loads(run("bench", tmp_path / "pairs", "--json"))
+    assert row["patch"] == len(first)
+    assert row["bsdiff4"] > row["patch less container"]
+    assert run("bench", tmp_path / "pairs", "--markdown").startswith("| pair | new |")
+    assert set(bench.DETOOLS) & set(row) in (set(), set(bench.DETOOLS))
