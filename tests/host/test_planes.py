@@ -8,11 +8,13 @@ import pytest
 
 from host import planes
 from host.conftest import MakeRig
+from host.documents import ROOT, tables
 from host.rig import BOARD, BOOT_MS, Rig
 from mulligan.core import manifest, otadata
 from mulligan_host import release
 from mulligan_host.artifacts import Part
 from mulligan_host.micropython import MicroPython
+from mulligan_host.virtual.flash import SECTOR
 
 SET_BOOT_MS = 1000  # more that it takes a board to boot another firmware: set_boot hashes it
 HEALTH = release.Health(correct=0, attempts=2, deadline_ms=4000, watchdog_ms=2000, heap=0)
@@ -459,3 +461,50 @@ def test_a_damaged_app_without_another_leads_to_recovery(board: Board, tmp_path:
     rig.wait("damaged")
     rig.board.wait("^mulligan: recovery")
     runs(rig, app="1.1.0")
+
+
+# Power cuts
+
+
+@pytest.mark.powerloss
+def test_what_a_power_cut_leaves_of_a_set(board: Board, tmp_path: Path, micropython32: MicroPython, every: bool) -> None:
+    """The flash operations of an update with a firmware are those of DESIGN's table; cut inside each, the boot is as it says."""
+    rows = tables(ROOT / "docs" / "DESIGN.md")["Flash: a set with a firmware"]
+    rig = board()
+    places = {label: rig.address(label) for label in ("journal", "otadata")}
+    flash = rig.board.flash
+    steps: list[str] = []
+    cuts: list[Path] = []
+
+    def watched(operation: str, original: Callable[..., None]) -> Callable[..., None]:
+        def run(at: int, data: Any = SECTOR) -> None:
+            place = next((label for label, start in places.items() if start <= at < start + 2 * SECTOR), None)
+            if place:
+                erased = operation == "erase"
+                size = SECTOR if erased else len(data)
+                what = "a sector" if erased else "a mark" if size == 1 else "an entry" if place == "otadata" else "a record"
+                steps.append(f"{operation} {what}, {place}")
+                done = b"\xff" * SECTOR if erased else bytes(data[: size // 10])
+                cut = bytearray(flash.peek(0, flash.size))
+                cut[at : at + len(done)] = done
+                cuts.append(tmp_path / f"cut{len(cuts)}.bin")
+                cuts[-1].write_bytes(cut)
+            original(at, data)
+
+        return run
+
+    flash.erase = watched("erase", flash.erase)  # type: ignore[method-assign]
+    flash.program = watched("program", flash.program)  # type: ignore[method-assign]
+    publish(rig, [planes.system("2.0.0", micropython32), planes.config("1.1.0", level=2)])
+    rig.board.wait("confirmed .*name=firmware")
+    rig.board.power_off()
+    assert steps == [f"{row['operation']}, {row['where']}" for row in rows]
+    for row, cut in list(zip(rows, cuts, strict=True))[:: 1 if every else 4]:
+        rig.load(cut)
+        rig.board.power_on()
+        assert rig.wait("boot")["action"] == row["next boot"], row
+        assert rig.board.running is not None
+        assert rig.board.running.version == {"old": "1.25.0", "new": "2.0.0"}[row["firmware"]], row
+        rig.board.wait("confirmed .*name=firmware")
+        assert (versions(rig)["firmware"], versions(rig)["config"], frozen(rig)) == ("2.0.0", "1.1.0", [])
+        rig.board.power_off()
