@@ -23,6 +23,7 @@ from .core.state import Image
 
 _ROOM = 2560  # bytes kept free for what inflates: its window and its state are made anew for each chunk
 _RETRY_MS = 1000  # after a lost link; doubled each time, up to the poll interval
+_MOST_REST = 1023  # polls between two attempts
 _YIELD_MS = 0  # what a step returns while there is more to do at once
 _IDLE_MS = 60000  # between two looks where there is no release directory
 
@@ -42,6 +43,7 @@ class Agent:
         self._journal, self._slots, self._serving, self._system, self._clock, self._report = ports
         self._settled = None, False  # digest of the manifest (and order) that this device answered for good, and if it said no
         self._last = None  # that of the one polled last
+        self._tired = 0  # polls that passed before the last attempt, after flash that failed
         self._rest = self._journal.state.rest  # polls to let pass before it is tried again, after a trial without a verdict
 
     def steps(self, source=None):
@@ -135,7 +137,7 @@ class Agent:
             return
         self._settled = None, False  # a refusal under the root before must not stand in the way of a retry
         if digest != self._last and self._last is not None:
-            self._rest = self._journal.state.rest = 0
+            self._rest = self._journal.state.rest = self._tired = 0
         self._last = digest
         if self._rest and linked:
             self._rest -= 1
@@ -153,8 +155,8 @@ class Agent:
             for i in range(len(wanted)):
                 yield
                 wanted[i] = self._sourced(wanted[i])
-        except (Expired, TransportError):
-            raise  # the clock may yet be set, the index may yet come
+        except (Expired, TransportError, FlashError):
+            raise  # the clock may yet be set, the index may yet come, the flash may do it the next time
         except MulliganError:
             self._settled = digest, True
             raise
@@ -167,6 +169,11 @@ class Agent:
         except (FormatError, ModelError, HealthError, PolicyError):  # of what the slots hold, verified: it will never do here
             self._settled = digest, False
             raise
+        except FlashError:  # a worn sector is erased again with each attempt: fewer and fewer of them
+            self._tired = min(2 * self._tired + 1, _MOST_REST)
+            self._rest = self._tired
+            raise
+        self._tired = 0
 
     # What is borrowed is borrowed in a frame of its own, which would hold it until it ends.
 

@@ -42,6 +42,8 @@ class Device:
                 action = startup.decide(self._ports)
             except FlashError as e:  # a journal that takes no record must not keep the board from serving what it has
                 report("unwritten", code=e.code, reason=e)
+                if self._system.firmware()[1]:
+                    self._system.reset()  # to the firmware before: what is beside it is as old
                 action = "serve"
             with Borrowed("settings") as settings:
                 self._config = settings.parse(self._read(_CONFIG))

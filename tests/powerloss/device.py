@@ -16,13 +16,14 @@ import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from mulligan.core import p256
 from mulligan.tflite import loader
+from mulligan_host.virtual import bootloader, protocol
 from mulligan_host.virtual import chip as chips
-from mulligan_host.virtual import protocol
 from mulligan_host.virtual.clock import WatchdogExpired
 from mulligan_host.virtual.flash import Nor, PowerCut
 from mulligan_host.virtual.protocol import Cause, Op
@@ -33,12 +34,19 @@ HEAP = 131072
 """What ``gc`` says is free: never short here. Memory is tested on MicroPython."""
 
 
+MOST_REQUESTS = 300
+
+
 class Ended(BaseException):
     """The program is over: the chip resets, with this cause, or has lost its power, with none."""
 
     def __init__(self, cause: Cause | None) -> None:
         super().__init__(cause)
         self.cause = cause
+
+
+class Enough(BaseException):
+    """The program does not come to an end."""
 
 
 class Link:
@@ -104,6 +112,8 @@ class Site:
         head = request.decode().split("\r\n")
         path = head[0].split(" ")[1]
         ranged = next((line for line in head if line.startswith("Range: bytes=")), None)
+        if len(self.requests) == MOST_REQUESTS:
+            raise Enough
         self.requests.append(path if ranged is None else f"{path} from {ranged[13:-1]}")
         data = self.files.get(path)
         if data is None:
@@ -152,8 +162,12 @@ class Current:
 
     site: Site | None = None
     config: bytes = b""
-    started = 1_790_000_000
-    """The time of day at which the chip's clock was at 0."""
+    started = 0
+    """The time of day at which the chip's clock was at 0: long ago, so that it was never set."""
+    mounted: ClassVar[dict[str, bytes]] = {}
+    """What is mounted where, as the digest of its image."""
+    app: bytes | None = None
+    """The digest of the app that runs."""
 
 
 current = Current()
@@ -181,16 +195,46 @@ _gc = _module("gc", collect=lambda: None, mem_alloc=lambda: HEAP // 2, mem_free=
 
 
 class _Littlefs:
-    """vfs.VfsLfs2, as far as it finds out whether there is a filesystem at all."""
+    """vfs.VfsLfs2, as far as it finds out whether there is a filesystem at all, and which: ``digest`` is that of the image."""
 
     def __init__(self, blocks: Any, **options: object) -> None:
-        head = bytearray(16)
-        blocks.readblocks(0, head, 0)
-        if head[8:] != b"littlefs":
+        content = bytearray(blocks.ioctl(4, 0) * 4096)
+        blocks.readblocks(0, content, 0)
+        if content[8:16] != b"littlefs":
             raise OSError(19)
+        self.digest = sha256(content).digest()
 
 
-_vfs = _module("vfs", VfsLfs2=_Littlefs, mount=lambda filesystem, where, readonly: None, umount=lambda where: None)
+def _mount(filesystem: _Littlefs, where: str, readonly: bool) -> None:
+    current.mounted[where] = filesystem.digest
+
+
+_vfs = _module("vfs", VfsLfs2=_Littlefs, mount=_mount, umount=lambda where: current.mounted.pop(where))
+
+
+class _Sys:
+    """``sys`` of the firmware that runs, for `port.system`."""
+
+    @property
+    def implementation(self) -> Any:
+        assert link.chip is not None
+        assert link.chip.boot is not None
+        runs = link.chip.boot.firmware
+        return types.SimpleNamespace(version=tuple(map(int, runs.version.split("."))), _mpy=runs.mpy)
+
+
+_images: dict[bytes, Any] = {}
+_load_image: Any = bootloader.load
+
+
+def _loaded(flash: Any, app: Any) -> Any:
+    """bootloader.load, truly done once for each content: images here have two sectors at most."""
+    head = flash.peek(app.offset, 0x2000)
+    if head not in _images:
+        _images[head] = _load_image(flash, app)
+    return _images[head]
+
+
 _socket = _module("socket", SOCK_STREAM=1, getaddrinfo=lambda *a: [(2, 1, 0, "", a[:2])], socket=_Socket)
 
 
@@ -230,6 +274,10 @@ def _looked_at(source: Any) -> Any:
     if bytes(content) not in _inspected:
         _inspected[bytes(content)] = _inspect(source)
     return _inspected[bytes(content)]
+
+
+def _run_from(where: str) -> None:
+    current.app = current.mounted[where]
 
 
 EXCHANGED = {
@@ -278,10 +326,12 @@ def wired() -> Iterator[Any]:
                     exchanged.append((module, name, real))
         board: Any = sys.modules["mulligan.board"]
         board.Device._read = lambda device, path: current.config
-        sys.modules["mulligan.port.mount"].__dict__["run_from"] = lambda where: None  # no app runs here: policy alone
+        sys.modules["mulligan.port.mount"].__dict__["run_from"] = _run_from
+        sys.modules["mulligan.port.system"].__dict__["sys"] = _Sys()
+        bootloader.load = _loaded
         yield board
     finally:
-        _key.verify, _loader.inspect = _verify, _inspect
+        _key.verify, _loader.inspect, bootloader.load = _verify, _inspect, _load_image
         for module, name, real in exchanged:
             setattr(module, name, real)
         # What was imported on these modules of a chip must not be found by others.

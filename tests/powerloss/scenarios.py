@@ -1,18 +1,21 @@
 """The scenarios: each a board, what is on offer to it, and the stages that it may be in. To add one, add a function."""
 
+import json
 import random
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mulligan.core import partitions, root, slot
-from mulligan_host import ceremony, keys, provision, release
+from mulligan_host import apps, artifacts, ceremony, keys, provision, release
+from mulligan_host.artifacts import Part
 from mulligan_host.micropython import MicroPython
 from mulligan_host.models.engine import Engine
 from mulligan_host.partitions import find
+from mulligan_host.virtual import firmware
 from mulligan_host.virtual.flash import SECTOR
 from powerloss.device import Site
 from powerloss.nor import Content
@@ -49,6 +52,21 @@ def image(version: str, wrong: bool = False, name: str = NAME) -> bytes:
     return built
 
 
+@cache
+def app(version: str) -> Part:
+    """An app that says its version and brings the device package's place: two sectors or more."""
+    with tempfile.TemporaryDirectory() as work:
+        (Path(work) / "main.py").write_text(f"VERSION = {version!r}\n")
+        (Path(work) / "data.bin").write_bytes(random.Random(version).randbytes(2000))
+        return artifacts.recognise(apps.pack(Path(work), version))
+
+
+@cache
+def config(version: str) -> Part:
+    """A config that says its version."""
+    return artifacts.recognise(json.dumps({"level": version}).encode(), version)
+
+
 @dataclass
 class Desk:
     """Where boards and releases are made: one set of keys, one release directory of each scenario's own."""
@@ -58,7 +76,7 @@ class Desk:
     root_signer: keys.Signer = field(default_factory=keys.Signer.generate)
     signer: keys.Signer = field(default_factory=keys.Signer.generate)
     fleet: keys.Signer = field(default_factory=keys.Signer.generate)
-    _flashes: dict[bytes | None, bytes] = field(default_factory=dict)
+    _flashes: dict[tuple[bytes | None, tuple[Part, ...]], bytes] = field(default_factory=dict)
 
     @property
     def root(self) -> bytes:
@@ -66,22 +84,32 @@ class Desk:
             self._root = ceremony.first([self.root_signer], [self.signer.public], [self.fleet.public])
         return self._root
 
-    def flash(self, first: bytes | None) -> bytes:
-        """The flash of a new board with the slot image ``first`` confirmed, or none."""
-        if first not in self._flashes:
+    def flash(self, first: bytes | None, *parts: Part) -> bytes:
+        """The flash of a new board with the slot image ``first`` confirmed, or none, and ``parts`` beside it."""
+        if (first, parts) not in self._flashes:
             with tempfile.TemporaryDirectory() as work:
                 path = Path(work) / "flash.bin"
-                provision.virtual_flash(path, provision.Setup("virtual", self.root, first), self.mp)
-                self._flashes[first] = path.read_bytes()
-        return self._flashes[first]
+                provision.virtual_flash(path, provision.Setup("virtual", self.root, first, parts=parts), self.mp)
+                self._flashes[first, parts] = path.read_bytes()
+        return self._flashes[first, parts]
 
-    def site(self, *releases: tuple[bytes, dict[str, Any]], more: Callable[[release.Directory, str], None] | None = None) -> Site:
-        """A release directory of these (slot image, more of its release.Order), the last one on offer; then ``more`` is done."""
+    def firmware(self, version: str, behaviour: Literal["run", "hang", "crash"] = "run") -> Part:
+        """A virtual firmware of the same MicroPython."""
+        made = firmware.Firmware(version, self.mp.mpy, behaviour)
+        return artifacts.recognise(firmware.build(made), version, self.mp.mpy)
+
+    def site(
+        self,
+        *releases: tuple[bytes | Sequence[Part], dict[str, Any]],
+        more: Callable[[release.Directory, str], None] | None = None,
+    ) -> Site:
+        """A release directory of these (slot image or parts, more of its Order), the last one on offer; then ``more`` is done."""
         with tempfile.TemporaryDirectory() as work:
             root = Path(work) / "releases"
             directory = release.Directory(root)
             for content, order in releases:
-                version = slot.parse(content, len(content)).version
+                part = artifacts.recognise(content) if isinstance(content, bytes) else content[0]
+                version = part.version
                 directory.build(release.Order(content, ["virtual"], **{"health": HEALTH, "boot_ms": 1500, **order}))
             directory.sign(version, self.signer)
             if more:
@@ -209,5 +237,105 @@ def damaged(desk: Desk) -> Scenario:
     return Scenario("active slot damaged", before.base, start, before.site, stages)
 
 
+def of(versions: dict[str, str], floors: str, sequence: int, frozen: int = 0) -> str:
+    """A stage of several planes."""
+    what = ", ".join(f"{name} {version}" for name, version in versions.items())
+    return f"{what}, floor {floors}, sequence {sequence}, root 1, {frozen} frozen"
+
+
+def config_alone(desk: Desk) -> Scenario:
+    """The first config, swapped in place."""
+    site = desk.site(([config("1.0.0")], {}))
+    stages = (OLD, of({NAME: "1.0.0", "config": "1.0.0"}, "1/1", 1))
+    return Scenario("config: the first", desk.flash(image("1.0.0")), {}, site, stages)
+
+
+def app_alone(desk: Desk) -> Scenario:
+    """An app, tried from a reset."""
+    base = desk.flash(image("1.0.0"), app("1.0.0"))
+    site = desk.site(([app("1.0.0")], {}), ([app("1.1.0")], {}))
+    both = {NAME: "1.0.0", "app": "1.0.0"}
+    stages = (of(both, "1/1", 0), of({**both, "app": "1.1.0"}, "1/2", 2))
+    return Scenario("app: good", base, {}, site, stages)
+
+
+def app_hangs(desk: Desk) -> Scenario:
+    """An app that comes to no step is rolled back by the watchdog."""
+    base = desk.flash(image("1.0.0"), app("1.0.0"))
+    site = desk.site(([app("1.0.0")], {}), ([app("1.1.0")], {}))
+    both = {NAME: "1.0.0", "app": "1.0.0"}
+    return Scenario("app: hangs", base, {}, site, (of(both, "1/1", 0), of(both, "1/1", 0, 1)), hangs="1.1.0")
+
+
+def firmware_alone(desk: Desk) -> Scenario:
+    """A firmware: otadata commits, the journal is conditional on what runs."""
+    site = desk.site(([desk.firmware("1.26.0")], {}))
+    stages = (OLD, of({NAME: "1.0.0", "firmware": "1.26.0"}, "1/1", 1))
+    return Scenario("firmware: good", desk.flash(image("1.0.0")), {}, site, stages)
+
+
+def firmware_crashes(desk: Desk) -> Scenario:
+    """A firmware that never comes to boot.py: the bootloader goes back, and so does the journal."""
+    site = desk.site(([desk.firmware("1.26.0", "crash")], {}))
+    return Scenario("firmware: crashes", desk.flash(image("1.0.0")), {}, site, (OLD, at("1.0.0", "1", 0, frozen=1)))
+
+
+def set_in_place(desk: Desk) -> Scenario:
+    """Model and config together, by one record, without a reset."""
+    base = desk.flash(image("1.0.0"), config("1.0.0"))
+    site = desk.site(([artifacts.recognise(image("1.1.0")), config("1.1.0")], {}))
+    stages = (of({NAME: "1.0.0", "config": "1.0.0"}, "1/1", 0), of({NAME: "1.1.0", "config": "1.1.0"}, "1/1", 1))
+    return Scenario("set: model and config", base, {}, site, stages)
+
+
+def set_of_all(desk: Desk) -> Scenario:
+    """Firmware, app, model and config as one."""
+    base = desk.flash(image("1.0.0"), app("1.0.0"), config("1.0.0"))
+    parts = [desk.firmware("1.26.0"), app("1.1.0"), artifacts.recognise(image("1.1.0")), config("1.1.0")]
+    old = of({NAME: "1.0.0", "app": "1.0.0", "config": "1.0.0"}, "1/1/1", 0)
+    new = of({NAME: "1.1.0", "app": "1.1.0", "config": "1.1.0", "firmware": "1.26.0"}, "1/1/1/1", 1)
+    return Scenario("set: all four planes", base, {}, desk.site((parts, {})), (old, new))
+
+
+def set_wrong(desk: Desk) -> Scenario:
+    """A set whose model gives wrong answers goes back as a whole."""
+    base = desk.flash(image("1.0.0"), app("1.0.0"), config("1.0.0"))
+    parts = [app("1.1.0"), artifacts.recognise(image("1.1.0", wrong=True)), config("1.1.0")]
+    all_old = {NAME: "1.0.0", "app": "1.0.0", "config": "1.0.0"}
+    site = desk.site((parts, {}))
+    return Scenario("set: a wrong model in it", base, {}, site, (of(all_old, "1/1/1", 0), of(all_old, "1/1/1", 0, 1)))
+
+
+def recovery(desk: Desk) -> Scenario:
+    """The confirmed app comes to no step, and there is none to go back to: the agent alone fetches another."""
+    base = desk.flash(image("1.0.0"), app("1.0.0"))
+    site = desk.site(([app("1.0.0")], {}), ([app("1.1.0")], {}))
+    both = {NAME: "1.0.0", "app": "1.0.0"}
+    stages = (of(both, "1/1", 0), of({**both, "app": "1.1.0"}, "1/2", 2))
+    return Scenario("recovery", base, {}, site, stages, hangs="1.0.0")
+
+
 Make = Callable[[Desk], Scenario]
-ALL: tuple[Make, ...] = (good, first, full, wrong, slow, hang, resume, floor, rollover, rotation, order, damaged)
+ALL: tuple[Make, ...] = (
+    good,
+    first,
+    full,
+    wrong,
+    slow,
+    hang,
+    resume,
+    floor,
+    rollover,
+    rotation,
+    order,
+    damaged,
+    config_alone,
+    app_alone,
+    app_hangs,
+    firmware_alone,
+    firmware_crashes,
+    set_in_place,
+    set_of_all,
+    set_wrong,
+    recovery,
+)

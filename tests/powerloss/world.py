@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 from mulligan.core import keyset, partitions
 from mulligan.core.journal import Journal
 from mulligan.core.p256 import verify
-from mulligan.core.state import Entry, State
+from mulligan.core.state import Entry, State, needs_reset
 from mulligan_host.models.source import ByteSource
 from mulligan_host.partitions import find
+from mulligan_host.virtual.bootloader import Boot
 from mulligan_host.virtual.chip import Chip
-from mulligan_host.virtual.firmware import Firmware
 from mulligan_host.virtual.flash import SECTOR
 from mulligan_host.virtual.protocol import Cause
 from powerloss import device
@@ -27,6 +27,8 @@ MOST_BOOTS = 8
 """Of one run, resets that the device asks for included."""
 MOST_POLLS = 12
 """After which a run that has not come to its end never will."""
+MOST_CONTENT = 0x8000
+"""Bytes of an artifact, and of a partition that is not a slot."""
 MAC = b"\x24\x0a\xc4\x00\x00\x01"
 
 
@@ -52,7 +54,8 @@ class Facts(NamedTuple):
 class Scenario:
     """A board and what it is in for. ``stages``: what it may be at any moment, in their order, each as str(Facts) says it.
 
-    ``hangs``: the version whose inference never ends; ``rots``: flash loses bits, so that a stage may come again.
+    ``hangs``: the version of a model whose inference never ends, or of an app that comes to no step; ``rots``: flash loses
+    bits, so that a stage may come again.
     """
 
     name: str
@@ -77,6 +80,11 @@ class Run:
     requests: list[str]
 
 
+def label(plane: str, slot: int) -> str:
+    """The partition of a slot."""
+    return f"{'ota' if plane == 'firmware' else plane}_{slot}"
+
+
 class Broken(BaseException):
     """A promise does not hold. Not an Exception, which the device would catch and go on."""
 
@@ -94,12 +102,14 @@ class World:
         self.rows = partitions.decode(scenario.base[partitions.TABLE_OFFSET :][: partitions.TABLE_SIZE])
         self._runs: dict[tuple[tuple[int, bytes], ...], Run] = {}
         self._facts: dict[tuple[tuple[int, bytes], ...], tuple[Facts, State]] = {}
-        self._loaded: dict[tuple[object, ...], Firmware | None] = {}
         self._config = json.dumps({"board": "virtual", "url": "http://site/", "poll_ms": 500, **scenario.config}).encode()
         self._state = State()
         self._stage = 0
         self._app = False
         self._endless = False
+        self._chip: Chip | None = None
+        self._booted: Boot | None = None
+        self.reports: list[str] = []
 
     @property
     def distinct(self) -> int:
@@ -129,16 +139,18 @@ class World:
             frozen += len(entry.frozen)
             if entry.image is None:
                 continue
-            held = self._partition(f"{entry.plane}_{entry.slot}", content)[: entry.image.length]
+            held = self._partition(label(entry.plane, entry.slot), content)[: entry.image.length]
             right = sha256(held).digest() == entry.image.sha256
             versions.append((entry.plane, entry.name, entry.image.version if right else "?"))
             floors.append((entry.floor, entry.hard_floor))
         return Facts(tuple(versions), tuple(floors), state.sequence, root, frozen), state
 
     def _partition(self, label: str, content: Content) -> bytes:
+        """Its content, or as much of it as an artifact here may have."""
         row = find(self.rows, label)
         first = row.offset // SECTOR
-        return b"".join(self.flash.original(content, sector) for sector in range(first, first + row.size // SECTOR))
+        size = min(row.size, MOST_CONTENT)
+        return b"".join(self.flash.original(content, sector) for sector in range(first, first + size // SECTOR))
 
     def faulty(self, content: Content, fault: Fault) -> Run:
         """Switch a board on whose flash has a fault; it may never come to its end. Raises: Broken."""
@@ -156,6 +168,7 @@ class World:
         device.link.chip, device.current.site, device.current.config = chip, self.scenario.site, self._config
         device.link.on_work = self._hang if self.scenario.hangs else None
         self.scenario.site.reset()
+        self.reports, self._chip = [], None
         served: list[str] = []
         self._stage = 0
         self._check(content)
@@ -163,11 +176,19 @@ class World:
         while True:
             boots += 1
             if boots > MOST_BOOTS:
-                raise Broken(f"{MOST_BOOTS} boots, and no end")
+                raise Broken(f"{MOST_BOOTS} boots, and no end; {self.reports[-6:]}")
+            device.current.app = None
+            device.current.mounted.clear()
             try:
-                if chip.start(cause) is None:
+                started = chip.start(cause)
+                if started is None:
                     raise Broken("a brick: no app loads")
+                if started.firmware.behaviour != "run":
+                    raise device.Ended(Cause.HARD if started.firmware.behaviour == "crash" else Cause.WATCHDOG)
                 self._program(chip, served)
+            except device.Enough:
+                if not self._endless:
+                    raise Broken(f"no end of requests; {self.reports[-6:]}") from None
             except device.Ended as e:
                 if e.cause is None:
                     raise
@@ -177,8 +198,12 @@ class World:
 
     def _program(self, chip: Chip, served: list[str]) -> None:
         """boot.py, then an app that infers and steps."""
-        self.reports: list[str] = []
+        self._chip, self._booted = chip, chip.boot
         running = self._board.Device(self._report)
+        if running.recovering:
+            running.recover()
+        if self._hangs():
+            raise device.Ended(Cause.WATCHDOG)
         polls = 0
         while True:
             self._infer(running, served)
@@ -195,21 +220,47 @@ class World:
             if polls > MOST_POLLS:
                 raise Broken(f"does not get on: {self.facts(self.flash.content)[0]}; {self.reports[-6:]}")
 
+    def _hangs(self) -> bool:
+        """Whether the app that runs never comes to its first step."""
+        images = [image for entry in self._state.entries if entry.plane == "app" for image in (entry.image, entry.spare) if image]
+        images += [entry.trial.image for entry in self._state.entries if entry.trial]
+        return any(image.sha256 == device.current.app and image.version == self.scenario.hangs for image in images)
+
     def _infer(self, running: Any, served: list[str]) -> None:
-        """What the app gets is what the journal has confirmed, and nothing else."""
-        confirmed = {entry.name: entry.image.version for entry in self._state.entries if entry.image}
-        for name, version in confirmed.items():
-            found = running.serving.served(name)
-            if found is None or found.version != version:
-                raise Broken(f"{name} {version} is confirmed, {found and found.version} in service; {self.reports[-6:]}")
-            if not served or served[-1] != version:
-                self._app = True
-                with running.serving.model(name) as m:
-                    output = bytes(m.invoke(self._sample))
-                self._app = False
-                if output != self._outputs[version]:
-                    raise Broken(f"{name} {version} answers {output.hex()}")
-                served.append(version)
+        """What the app gets is what is confirmed, or on trial from a reset, and nothing else; and so is what runs.
+
+        A trial that the journal can't count any more is not tried.
+        """
+        live = needs_reset(self._state.on_trial()) and not (self._endless and running._journal.state.on_trial() == [])
+        for entry in self._state.entries:
+            image = entry.trial.image if live and entry.trial else entry.image
+            slot = entry.trial.slot if live and entry.trial else entry.slot
+            if entry.plane == "firmware":
+                if self._booted is None or self._booted.app.label != label("firmware", slot):
+                    raise Broken(f"not the firmware in slot {slot} runs; {self.reports[-6:]}")
+            elif image is None:
+                continue
+            elif entry.plane == "app":
+                if device.current.app != image.sha256:
+                    raise Broken(f"not the app {image.version} runs; {self.reports[-6:]}")
+            elif entry.plane == "config":
+                if running.serving.config.get("level") != image.version:
+                    raise Broken(f"not the config {image.version} is in service; {self.reports[-6:]}")
+            else:
+                self._infer_model(running, entry.name, image.version, served)
+
+    def _infer_model(self, running: Any, name: str, version: str, served: list[str]) -> None:
+        found = running.serving.served(name)
+        if found is None or found.version != version:
+            raise Broken(f"{name} {version} is confirmed, {found and found.version} in service; {self.reports[-6:]}")
+        if not served or served[-1] != version:
+            self._app = True
+            with running.serving.model(name) as m:
+                output = bytes(m.invoke(self._sample))
+            self._app = False
+            if output != self._outputs[version]:
+                raise Broken(f"{name} {version} answers {output.hex()}")
+            served.append(version)
 
     def _report(self, event: str, **facts: object) -> None:
         self.reports.append(f"{event} {facts}")
@@ -236,9 +287,11 @@ class World:
         self._check(self.flash.content)
 
     def _writable(self) -> set[str]:
-        """The labels of what may be written by what the journal said before: never a confirmed slot. otadata: the bootloader."""
-        labels = {row.label for row in self.rows if row.type == 0x40} | {"otadata"}
-        return labels - {f"{entry.plane}_{entry.slot}" for entry in self._state.entries if entry.image}
+        """The labels of what may be written by what the journal said before: never a confirmed slot, never what runs."""
+        labels = {row.label for row in self.rows if row.type == 0x40} | {"otadata", "ota_0", "ota_1"}
+        labels -= {label(entry.plane, entry.slot) for entry in self._state.entries if entry.image or entry.plane == "firmware"}
+        boot = self._chip.boot if self._chip else None
+        return labels - {boot.app.label if boot else "ota_0"}
 
     def _check(self, content: Content) -> None:
         facts, self._state = self.facts(content)
@@ -255,6 +308,6 @@ class World:
     def _check_trial(self, entry: Entry, content: Content) -> None:
         """A version on trial is whole in its slot, from the record that activates it on."""
         if entry.trial:
-            held = self._partition(f"{entry.plane}_{entry.trial.slot}", content)[: entry.trial.image.length]
+            held = self._partition(label(entry.plane, entry.trial.slot), content)[: entry.trial.image.length]
             if entry.trial.slot == entry.slot or sha256(held).digest() != entry.trial.image.sha256:
                 raise Broken(f"{entry.name} {entry.trial.image.version} is on trial, its slot holds something else")

@@ -7,7 +7,7 @@ same slot: the table's seal, or zeros. Without one that may be used, a signature
 import struct
 
 from . import keyset, p256_comb
-from .errors import FormatError
+from .errors import FlashError, FormatError
 from .p256 import Key
 from .root import MAX_KEYS
 from .window import Window
@@ -46,7 +46,7 @@ def pinned(region, sealed, kid, public, report):
 
     region: the keys partition; sealed: the Sealed of the root that is trusted. A table that was never used is computed again,
     in a step of its own that takes as long as two verifications without; then its seal is programmed. One that is not
-    exactly that of its key is reported, once. Raises: FlashError.
+    exactly that of its key is reported, once. Raises: FlashError where the partition can't be read.
     """
     start = sealed.slot * keyset.slot_size(region)
     at = start + keyset.room(region)  # where its seal is
@@ -75,8 +75,15 @@ def pinned(region, sealed, kid, public, report):
         return public  # which takes less; another time, perhaps
     # Blank, or cut short, it can be made the right one. What can't is of a table that was right once, and is another now.
     if seal and all(have & bits == bits for have, bits in zip(found, seal)):
-        region.program(at, seal)  # cut: neither the seal nor zeros, and it is computed again
+        _program(region, at, seal)  # cut: neither the seal nor zeros, and it is computed again
         return key
-    region.program(at, REFUSED)  # cut: the same
+    _program(region, at, REFUSED)  # cut: the same
     report("table-refused", kid=kid, reason="not that of this key, or damaged: its signatures are verified without")
     return public
+
+
+def _program(region, at, data):
+    try:
+        region.program(at, data)
+    except FlashError:
+        pass  # the table is computed again the next time
