@@ -54,7 +54,7 @@ class Borrowed:
     def _new(self):
         return [name for name in sys.modules if name not in self._before and name != _KEPT] if SHORT else []
 
-    def __exit__(self, kind, value, trace):
+    def __exit__(self, *error):
         late = [name for name in self._new() if name.startswith(_CORE) or name.startswith(_TFLITE)]  # noqa: PIE810
         for name in self._loaded + late:
             if name in sys.modules and not name.startswith(_KERNELS):

@@ -29,12 +29,12 @@ _STAY_SOURCE = {"boot.py", "main.py"}  # looked up by these names by the firmwar
 _NATIVE = re.compile(r"^\s*@(?:micropython\.)?(?:viper|native|asm_\w+)\b", re.MULTILINE)
 _KEPT_SECONDS = 24 * 3600
 _PRIVATE = re.compile("_[A-Z][A-Z0-9_]*")  # of a constant that only its own module reads
-# Modules that are compiled to no more than the names of others, and these.
-_NAMES = {
-    "tflite/names.py": "tflite/flatbuffer tflite/graph tflite/records tflite/quant tflite/arena tflite/plan "
-    "tflite/layers tflite/channels tflite/ops/__init__ tflite/ops/layer tflite/ops/dense tflite/ops/conv tflite/ops/depthwise "
-    "tflite/ops/window tflite/ops/reshape tflite/ops/softmax tflite/ops/pool tflite/kernels/int8_viper tflite/kernels/gemm_viper"
-}
+# A module that is compiled to no more than the names of others beside it, and the list of these.
+_NAMES = "tflite/names.py"
+_NAMED = (
+    "flatbuffer graph quant plan layers ops/__init__ ops/layer ops/dense ops/conv ops/depthwise ops/window ops/reshape "
+    "ops/softmax ops/pool fixedpoint kernels/int8_viper kernels/gemm_viper"
+)
 _ALL = 1 << 30  # bytes, more than a line has
 _PARSER = threading.Lock()  # CPython 3.11's ast.parse() fails now and then where two threads call it
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -118,12 +118,14 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for _ in pool.map(compile_one, paths):
             pass
-    for name, others in _NAMES.items():
-        if source / name in paths:
-            compiled = [(destination / other).with_suffix(".mpy") for other in others.split()]
-            found = set().union(*[names(path.read_bytes()) for path in compiled if path.exists()])  # no viper without ``arch``
-            text = "def names(x):\n" + "".join(f"    x.{one}\n" for one in sorted(found) if one.isidentifier())
-            _mpy_cross(_OPTIMISE, "-s", "n", "-o", str((destination / name).with_suffix(".mpy")), "-", source=text)
+    if source / _NAMES in paths:
+        target = (destination / _NAMES).with_suffix(".mpy")
+        others = [
+            path for name in _NAMED.split() if (path := target.parent / f"{name}.mpy").exists()
+        ]  # no viper without ``arch``
+        found = set().union(*[names(path.read_bytes()) for path in others])
+        text = f'MODULES = "{_NAMED}"\ndef names(x):\n' + "".join(f"    x.{one}\n" for one in sorted(found) if one.isidentifier())
+        _mpy_cross(_OPTIMISE, "-s", "n", "-o", str(target), "-", source=text)
 
 
 def names(mpy: bytes) -> set[str]:

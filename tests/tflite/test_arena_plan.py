@@ -1,7 +1,7 @@
 """The planner's one promise, over random lifetimes: what is alive together never overlaps, but as a kernel allows it."""
 
-from mulligan.tflite.arena import place
 from mulligan.tflite.codes import BEFORE
+from mulligan.tflite.plan import place
 from tflite.models import Random
 
 

@@ -304,7 +304,7 @@ def test_pool():
 def softmax(k, x, depth, scale_bits):
     p = array("i", bytes(4 * 260))
     p[1], p[2], p[3] = len(x), len(x) // depth, depth
-    exponentials.exp_table(exponentials.exp_scale(0x3F800000, scale_bits), p, 4)
+    exponentials.table(0x3F800000, scale_bits, p, 4)
     arena = bytearray(x) + bytearray(len(x))
     k.softmax(arena, arena, 0, p)
     return arena[len(x) :]

@@ -7,7 +7,7 @@ from array import array
 from common import raises
 from mulligan.core.errors import ModelError
 from mulligan.tflite import fixedpoint, quant
-from mulligan.tflite.ops import softmax
+from mulligan.tflite.ops import layer, softmax
 from tflite.models import Random
 
 
@@ -111,17 +111,17 @@ def test_activation_range():
         for value in (0.0005, 0.0234375, 0.0235, 0.1, 1.0, 4.0, 1e6, 1e30):
             one, six = [min(255, math.floor(number(bits(v / number(bits(value)))) + 0.5)) for v in (1, 6)]
             b = bits(value)
-            assert quant.activation_range(0, b, zero) == (-128, 127)
-            assert quant.activation_range(1, b, zero) == (zero, 127)
-            assert quant.activation_range(3, b, zero) == (zero, min(127, zero + six))
-            assert quant.activation_range(2, b, zero) == (max(-128, zero - one), min(127, zero + one))
-    raises(ModelError, quant.activation_range, 4, bits(0.1), 0)
+            assert layer.activation_range(0, b, zero) == (-128, 127)
+            assert layer.activation_range(1, b, zero) == (zero, 127)
+            assert layer.activation_range(3, b, zero) == (zero, min(127, zero + six))
+            assert layer.activation_range(2, b, zero) == (max(-128, zero - one), min(127, zero + one))
+    raises(ModelError, layer.activation_range, 4, bits(0.1), 0)
 
 
 def test_exp_table_is_an_exponential():
     for scale in (0.01, 0.1, 0.5, 1.0):
         table = array("i", bytes(4 * 256))
-        softmax.exp_table(softmax.exp_scale(bits(1.0), bits(scale)), table, 0)
+        softmax.table(bits(1.0), bits(scale), table, 0)
         assert table[0] == 0x7FFFFFFF
         for d in range(1, 256):
             assert abs(table[d] / 2147483648 - math.exp(-d * scale)) < 1e-6

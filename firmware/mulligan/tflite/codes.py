@@ -40,7 +40,7 @@ ASSIGN_VARIABLE = 144
 SAME = 0
 BEFORE = -1
 
-# In ``places`` of a `records.Layer`: not a tensor, but what the layer works in.
+# In ``places`` of a `Layer`: not a tensor, but what the layer works in.
 SCRATCH = -1
 
 # The kernels that a step may have, by number.

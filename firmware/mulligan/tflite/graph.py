@@ -1,13 +1,28 @@
-"""The first pass over a model: its operators and tensors are read and checked one by one, and put into `records`.
+"""The first pass over a model: its operators and tensors are read and checked one by one, and put into records.
 
 Source of the field numbers: TensorFlow Lite's schema.fbs. Nothing here is kept once a model is read.
 """
+
+from collections import namedtuple
 
 from ..core.model_errors import ModelError, Unsupported
 from .codes import CALL_ONCE, INT8, INT32, RESHAPE, UINT8
 from .flatbuffer import Reader
 from .limits import MAX_ELEMENTS, MAX_OPERANDS, MAX_OPS, MAX_RANK, MAX_TENSORS
-from .records import Model, Op, Tensor
+
+#: What `read` finds. ops: `Op` of each operator that is run, in order; tensors: index -> `Tensor`, of all that these read
+#: and write; inputs, outputs: tensor indices of the model.
+Model = namedtuple("Model", "ops tensors inputs outputs")
+
+#: code: BuiltinOperator; inputs, outputs: tensor indices, -1 for an optional input left out; options, family: as `_OPERATORS`
+#: says.
+Op = namedtuple("Op", "code inputs outputs options family")
+
+#: data, bytes: where a constant lies in the file and how long it is; 0, 0 for an activation. values: of a constant of at most 16
+#: int32s, or of one int8; else none. scales: how many there are; scale: the bits of the first, a float32; scale_at: where they
+#: lie; zero: the zero point, 0 if there are several; axis: the dimension that they belong to. variable: it keeps its value from
+#: one inference to the next.
+Tensor = namedtuple("Tensor", "index type shape elements data bytes values scales scale scale_at zero axis variable")
 
 _MAX_VALUES = 16  # of a constant that is read at once
 
@@ -136,10 +151,10 @@ class Graph:
         code, inputs, outputs = self.operands(i)
         at = _OPERATORS.find("\n%d " % code)
         if at < 0:
-            from .opnames import op_name
+            from .opnames import name
 
-            raise Unsupported("operator %s is not supported" % op_name(code))
-        _, family, number, forms = _OPERATORS[at + 1 : _OPERATORS.find("\n", at + 1)].split(" ")
+            raise Unsupported("operator %s is not supported" % name(code))
+        _, family, number, forms = _OPERATORS[at + 1 : _OPERATORS.find("\n", at + 1)].split()
         r = self.reader
         t = r.table(self._ops + 4 * i)
         table, kind = r.child(t, 4), r.byte(t, 3)

@@ -48,22 +48,22 @@ class Interpreter:
         self.bound = []  # what works in the arena, and must know of another one
         self._meter = meter
         self._steps = ()
+        # Named now, as a place for more attributes would come to lie behind what loading leaves.
+        self.arena = self._info = self._places = self._inputs = self._outputs = None
         threshold = _threshold(4096)  # what stays must lie together, not behind what a full heap of garbage leaves
         try:
             with Borrowed("tflite.loader") as loader:
-                self._info, plan = loader.survey(source)
+                self._info, steps, self._places, flips, states = loader.survey(source)
             loader = None
-            collect()
-            if arena is None:
-                arena = bytearray(self._info.arena)
-            elif len(arena) < self._info.arena:
+            if arena is not None and len(arena) < self._info.arena:
                 raise Unsupported("an arena of %d bytes where the model needs %d" % (len(arena), self._info.arena))
-            self.arena = arena
-            self._places = plan.ends
             with Borrowed("tflite.layers") as layers:
-                self._steps = layers.load(self, plan)
+                layers.kernels(self, steps)  # they stay, and go before the arena, as the module does
+                collect()
+                self.arena = bytearray(self._info.arena) if arena is None else arena
+                self._steps = layers.load(self, steps, flips, states)
             layers = None
-            self.bind(arena)
+            self.bind(self.arena)
         except MemoryError:
             raise NoMemory("too little memory for this model; inspect() says what it needs")
         finally:

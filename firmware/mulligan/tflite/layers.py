@@ -1,51 +1,137 @@
-"""The last pass over a model, when its arena is there: each layer becomes a step, its constants worked out."""
+"""The last pass over a model, when its arena is there: each layer becomes a step, its constants worked out.
+
+The constants of each output channel, folded bias and multiplier, stay in RAM, 9 bytes a channel (5 shared bytes instead of 5 each
+where the weights have one scale).
+"""
 
 from array import array
 
 from ..borrow import collect
-from . import channels
+from ..core.model_errors import Unsupported
+from . import quant
 from .codes import KERNELS
+from .limits import READ
 
 
-def load(engine, plan):
+def kernels(engine, steps):
+    """Bring the kernels of these steps into memory."""
+    for words in steps:
+        engine.kernel(KERNELS.split()[words[0]])
+
+
+def load(engine, steps, flips, states):
     """The steps of a model: [kernel, its parameters, macs, offset of its place to work in, and of its constants: position in the
-    file, bytes, bytes of a call, None in place of `Interpreter.bind`'s views]. Those of ``plan``, a `plan.Plan`, are used up.
+    file, bytes, bytes of a call, None in place of `Interpreter.bind`'s views]. The others are `plan.plan`'s; ``steps`` are used
+    up.
 
     Raises: ModelError, Unsupported.
     """
-    before, after = plan.flips
-    found = _flips(engine, before)
-    last = _flips(engine, after)
-    if plan.states:
+    flip = engine.kernel("int8").flip
+    found, last = [[[flip, array("i", place), 0, 0, 0, 0, 0, None] for place in places] for places in flips]
+    if states:
         from . import memory
 
-        first, after = memory.load(engine, *plan.states)
+        first, after = memory.load(engine, *states)
         found.append([first, None, 0, 0, 0, 0, 0, None])
         last.insert(0, [after, None, 0, 0, 0, 0, 0, None])
-    plan.steps.reverse()
-    while plan.steps:
+    # The largest tables come first, as what the steps of this pass give back is small.
+    order = sorted([(words[10 + words[7]] if words[7] else 0, i) for i, words in enumerate(steps)])
+    while order:
+        i = order.pop()[1]
         collect()
-        words = plan.steps.pop()
+        words = steps[i]
+        steps[i] = None
         kernel, macs, work, chunk, data, size, piece, n = words[:8]
-        name = KERNELS.split(" ")[kernel]
+        name = KERNELS.split()[kernel]
         constants = words[8 : 8 + n]
         p = words[8 + n :]
         words = None
-        reader = channels.Pieces(engine, work, chunk)
+        reader = Pieces(engine, work, chunk)
         if name in ("svdf", "lstm"):
             from . import recurrent_load
 
-            found.append([getattr(recurrent_load, name)(engine, p, constants, reader), None, macs, 0, 0, 0, 0, None])
+            steps[i] = [getattr(recurrent_load, name)(engine, p, constants, reader), None, macs, 0, 0, 0, 0, None]
             continue
         if n:
-            p = channels.table(reader, constants, p)
+            p = table(reader, constants, p)
             bias, zero, inner = constants[4:7]
-            channels.fold(reader, p, p[0], data, size, bias, zero, inner, p[2])
+            fold(reader, p, p[0], data, size, bias, zero, inner, p[2])
             if name == "gemm":
                 p[34] = reader.mapped
-        found.append([getattr(engine.kernel(name), name), p, macs, work, data, size, piece, None])
-    return found + last
+        steps[i] = [getattr(engine.kernel(name), name), p, macs, work, data, size, piece, None]
+    return found + steps + last
 
 
-def _flips(engine, places):
-    return [[engine.kernel("int8").flip, array("i", place), 0, 0, 0, 0, 0, None] for place in places]
+class Pieces:
+    """What a layer reads of a model while it is loaded, into its place to work in: ``chunk`` bytes from offset ``work`` of the
+    arena on. ``scratch``: what lies behind them.
+    """
+
+    def __init__(self, engine, work, chunk):
+        self.kernel = engine.kernel
+        self.mapped = engine.view is not None
+        self._engine = engine
+        self.work = work
+        self.most = min(READ, chunk or READ) & -4
+        self.scratch = (work or 0) + (chunk + 3 & -4)
+
+    def get(self, at, n):
+        """``n`` bytes of the model from ``at`` on, at most ``most``, and at least 4."""
+        engine = self._engine
+        if self.mapped:
+            return engine.view[at : at + n]
+        piece = memoryview(engine.arena)[self.work : self.work + n]
+        engine.source.readinto(at, piece)
+        return piece
+
+
+def table(reader, constants, head):
+    """An array("i") of ``head``, room for the biases, and the multipliers, as `kernels.int8` says. ``constants``: see
+    `ops.layer.channels`.
+    """
+    x_scale, y_scale, at, n, _, _, _, rounded = constants
+    mult = len(head) + head[2]
+    p = array("i", bytes(4 * (mult + n + (n + 3) // 4)))
+    for i, v in enumerate(head):
+        p[i] = v
+    xm, xe = quant.parts(x_scale)
+    ym, ye = quant.parts(y_scale)
+    known = None
+    q = s = 0
+    for c in range(n):
+        i = 4 * c % reader.most
+        if i == 0:
+            piece = reader.get(at + 4 * c, min(reader.most, 4 * (n - c)))
+        bits = piece[i] | piece[i + 1] << 8 | piece[i + 2] << 16 | piece[i + 3] << 24
+        if bits != known:
+            known = bits
+            m, e = quant.parts(bits)
+            if rounded and n == 1:
+                # GetQuantizedConvolutionMultipler
+                m, e = quant.product32((xm, xe), (m, e))
+            else:
+                m *= xm
+                e += xe
+            q, s = quant.multiplier(m, ym, e - ye)
+            if s > 30:
+                raise Unsupported("weights that need a multiplier of 2**%d" % s)
+        p[mult + c] = q
+        p[mult + n + c // 4] |= s + 31 << 8 * (c % 4)
+    return p
+
+
+def fold(reader, p, first, data, size, bias, zero, last, count):
+    """Make the ``count`` words of ``p`` from ``first`` on bias - zero * the sum of the channel's weights, of which there are
+    ``size`` bytes at ``data``, the channels being their first dimension, or with ``last`` the last one. ``bias``: position, 0
+    for none.
+    """
+    kernels = reader.kernel("int8")
+    q = array("i", (first, size // count, count if last else 0, zero))
+    most = reader.most
+    for at in range(0, size, most):
+        n = min(most, size - at)
+        kernels.sums(p, reader.get(data + at, n), at, q)
+    for at in range(0, 4 * count, most):
+        n = min(most, 4 * count - at)
+        piece = reader.get(bias + at, n) if bias else bytes(n)
+        kernels.fold(p, bytes(piece) if reader.mapped else piece, at, q)  # it reads aligned words

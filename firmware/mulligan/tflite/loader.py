@@ -1,8 +1,9 @@
-"""A model is loaded in four passes, of which each has its own modules in memory, and leaves nothing but `records` for the next:
-`graph` reads the file, `ops` checks each operator, `plan` lays out the arena, and, called by `interpreter` when that is there,
-`layers` loads what runs.
+"""A model is loaded in four passes, of which each has its own modules in memory, and leaves nothing but plain records for the
+next: `graph` reads the file, `ops` checks each operator, `plan` lays out the arena, and, called by `interpreter` when that is
+there, `layers` loads what runs.
 """
 
+import sys
 from array import array
 
 from ..borrow import SHORT, Borrowed, collect
@@ -15,17 +16,51 @@ def _pass(name, function, *arguments):
 
 
 def survey(source):
-    """The first three passes: (`interpreter.Info`, `plan.Plan`). Raises: ModelError, Unsupported, MemoryError."""
+    """The first three passes: what `plan.plan` returns. Raises: ModelError, Unsupported, MemoryError."""
     if SHORT:
-        # The names that a module brings stay for ever. They shall lie together, and not behind what a pass leaves.
-        with Borrowed("tflite.names"):
-            pass
+        _gather()
+    found = _passes(source)
+    if SHORT:
+        _sink(found[1])
+        collect()
+        found = _anew(found)
+    return found
+
+
+def _gather():
+    """Bring what stays for ever into memory before anything else, so that it lies together, and not behind what a pass leaves:
+    the names of the passes, those of their modules and files, and the place that these take in the dict of this package.
+    """
+    with Borrowed("tflite.names") as names:
+        package = sys.modules["mulligan.tflite"]
+        paths = names.MODULES.split()
+        for path in paths:
+            hasattr(package, __file__.replace("loader", path))  # makes a name of it
+            hasattr(package, "mulligan.tflite." + path.replace("/__init__", "").replace("/", "."))
+            if "/" not in path:
+                setattr(package, path, None)
+        for path in paths:
+            if "/" not in path:
+                delattr(package, path)
+
+
+def _passes(source):
+    # A function of its own: what the stack of one has held is not garbage before it returns.
     model = _pass("graph", "read", source)
     layers = _pass("ops", "layers", model)
-    found = _pass("plan", "plan", model, layers, getattr(source, "view", None) is not None)
-    model = layers = None
-    collect()
-    return anew(found)
+    return _pass("plan", "plan", model, layers, getattr(source, "view", None) is not None)
+
+
+def _sink(steps):
+    """Move arrays to where memory begins that the passes have given back, so that what comes next finds the rest in one piece."""
+    from uctypes import addressof
+
+    for i in range(2 * len(steps)):
+        i %= len(steps)
+        collect()
+        lower = array("i", steps[i])
+        if addressof(lower) < addressof(steps[i]):
+            steps[i] = lower
 
 
 def inspect(source):
@@ -39,14 +74,10 @@ def inspect(source):
         raise NoMemory("too little memory even to look at this model")
 
 
-def anew(found):
-    """The same lists, tuples, arrays and numbers, made again where memory begins that the passes have given back, so that what
-    comes next finds the rest in one piece.
-    """
-    if isinstance(found, array):
-        return array("i", found)
+def _anew(found):
+    """The same lists, tuples and what they hold, made again for the same end."""
     if not isinstance(found, (list, tuple)):
         return found
-    made = [anew(one) for one in found]
+    made = [_anew(one) for one in found]
     kind = type(found)
     return made if kind is list else tuple(made) if kind is tuple else kind(*made)

@@ -21,7 +21,7 @@ _NAMES = (
 )
 
 
-def op_name(code):
+def name(code):
     """The schema's name of an operator code, or its number."""
     names = _NAMES.split()
     return names[code] if 0 <= code < len(names) else str(code)

@@ -1,13 +1,12 @@
 """The third pass over a model: its activations are followed through the operators, and each gets a place in the arena."""
 
 from array import array
-from collections import namedtuple
 
 from ..core.model_errors import ModelError, Unsupported
-from .arena import place
 from .codes import (
     ADD,
     ASSIGN_VARIABLE,
+    BEFORE,
     CALL_ONCE,
     CONCATENATION,
     FLOAT32,
@@ -26,15 +25,14 @@ from .codes import (
 from .interpreter import Info, Port
 from .limits import MAX_ALL_CHANNELS, MAX_ARENA, MAX_MACS, READ
 
-#: What `layers` needs to know. steps: an array("i") of each: number of its kernel among `codes.KERNELS`, macs, offset in the
-#: arena of its place to work in, bytes of that which are for constants, ``weights`` of its layer (three, 0 for none), number of
-#: its ``channels``, these, and its parameters. ends: places (offset, bytes) of the inputs and of the outputs; flips: those of
-#: them that are int8; states: None, or (offset, bytes, starts).
-Plan = namedtuple("Plan", "steps ends flips states")
-
 
 def plan(model, layers, mapped):
-    """(`Info`, `Plan`) of a `Model` with these ``layers``; ``mapped``: constants are used where they lie.
+    """(`Info`, steps, ends, flips, states) of a `Model` with these ``layers``; ``mapped``: constants are used where they lie.
+
+    steps: an array("i") of each: number of its kernel among `codes.KERNELS`, macs, offset in the arena of its place to work in,
+    bytes of that which are for constants, ``weights`` of its layer (three, 0 for none), number of its ``channels``, these, and
+    its parameters. ends: places (offset, bytes) of the inputs and of the outputs; flips: those of them that are int8; states:
+    None, or (offset, bytes, starts). No type of this module, which would stay in memory with what it is the type of.
 
     Raises: ModelError (an op reads what no op before it wrote, or writes a constant, an input, or what is written already),
     Unsupported (an activation that isn't int8, or uint8 or float32 for QUANTIZE; more of something than the limits).
@@ -64,52 +62,48 @@ def plan(model, layers, mapped):
             if i == number:
                 weights = t.data, t.elements, min(READ, t.elements)
                 steps.append(_step("constant", 0, work, chunks[i], weights, (), (at[t.index], 128)))
+        p = layer.p
+        for i, tensor in layer.places:
+            p[i] += work + (chunks[number] + 3 & -4) if tensor == SCRATCH else at[tensor]
+        if layer.over and layer.kernel == "gemm":
+            # Patches of one pixel are gathered only where the output lies over them.
+            x, y, n = p[11], p[12], p[14]
+            p[18] = x < y + n * p[2] and y < x + n * p[13]
         if layer.macs:
-            _settle(layer, at, work + (chunks[number] + 3 & -4))
             weights = layer.weights or (0, 0, 0)
-            steps.append(_step(layer.kernel, layer.macs, work, chunks[number], weights, layer.channels or (), layer.p))
-    ends = [[model.tensors[i] for i in end] for end in (model.inputs, model.outputs)]
-    info = Info(size, tuple([op.code for op in model.ops]), macs, *[tuple([_port(t) for t in end]) for end in ends])
-    # Two outputs may be one through a RESHAPE, which must not be flipped twice.
-    flips = [list({(at[t.index], t.elements) for t in end if t.type == INT8}) for end in ends]
-    places = [[(at[t.index], _size(t)) for t in end] for end in ends]
+            steps.append(_step(layer.kernel, layer.macs, work, chunks[number], weights, layer.channels or (), p))
+    ports = []
+    places = []
+    flips = []
+    for end in model.inputs, model.outputs:
+        end = [model.tensors[i] for i in end]
+        found = []
+        for t in end:
+            if not t.scales and t.type != FLOAT32:
+                raise ModelError("tensor %d has no scale" % t.index)
+            found.append(Port(t.shape, 0, 0, FLOAT32) if t.type == FLOAT32 else Port(t.shape, t.scale, t.zero, t.type))
+        ports.append(tuple(found))
+        places.append([(at[t.index], _size(t)) for t in end])
+        # Two outputs may be one through a RESHAPE, which must not be flipped twice.
+        flips.append(list({(at[t.index], t.elements) for t in end if t.type == INT8}))
     states = planner.states
-    states = (planner.states_at, states.size, states.starts) if states and states.size else None
-    return info, Plan(steps, places, flips, states)
+    states = (states.at, states.size, states.starts) if states and states.size else None
+    return Info(size, tuple([op.code for op in model.ops]), macs, ports[0], ports[1]), steps, places, flips, states
 
 
 def _step(name, macs, work, chunk, weights, constants, p):
-    head = KERNELS.split(" ").index(name), macs, work, chunk
+    head = KERNELS.split().index(name), macs, work, chunk
     return array("i", head + weights + (len(constants),) + constants) + array("i", p)
-
-
-def _settle(layer, at, scratch):
-    """Tell a layer where in the arena things are."""
-    p = layer.p
-    for i, tensor in layer.places:
-        p[i] += scratch if tensor == SCRATCH else at[tensor]
-    if layer.over and layer.kernel == "gemm":
-        # Patches of one pixel are gathered only where the output lies over them.
-        x, y, n = p[11], p[12], p[14]
-        p[18] = x < y + n * p[2] and y < x + n * p[13]
 
 
 def _size(tensor):
     return tensor.elements * (4 if tensor.type == FLOAT32 else 1)
 
 
-def _port(tensor):
-    if tensor.type == FLOAT32:
-        return Port(tensor.shape, 0, 0, FLOAT32)
-    if not tensor.scales:
-        raise ModelError("tensor %d has no scale" % tensor.index)
-    return Port(tensor.shape, tensor.scale, tensor.zero, tensor.type)
-
-
 class Planner:
     """Follows the activations of a model through its operators, in order. ``blocks``: tensor index -> index of its block.
 
-    ``states``: a `states.States`, or None if there are none; ``states_at``: where their block lies, after `finish`.
+    ``states``: a `states.States`, or None if there are none.
     """
 
     def __init__(self, model):
@@ -117,7 +111,7 @@ class Planner:
         self._step = 0
         self._lives = []
         self._block = None  # index of the states' one
-        self.states = self.states_at = None
+        self.states = None
         self.blocks = {}
         for i in model.inputs:
             self._born(i)
@@ -215,7 +209,56 @@ class Planner:
             self._lives[self._block] = 0, self._step, self.states.size, None, 0
         offsets, total = place(self._lives)
         if self.states:
-            self.states_at = offsets[self._block]
+            self.states.at = offsets[self._block]
         if total > MAX_ARENA:
             raise Unsupported("an arena of %d bytes: at most %d" % (total, MAX_ARENA))
         return {i: offsets[b] + at.get(i, 0) for i, b in self.blocks.items()}, total
+
+
+def place(blocks):
+    """Offsets for blocks ``[first, last, size, input, how]``, alive from step ``first`` to step ``last``, both included.
+
+    ``input`` is the index of the block that this one may lie over, as ``how`` allows, if that one dies where this one is born;
+    None: none. Returns (offsets in the order of ``blocks``, total bytes). Blocks alive together overlap in no other way.
+    Largest first, each into the lowest gap that holds it: a few per cent above the lower bound on the models looked at.
+    """
+    offsets = [0] * len(blocks)
+    placed = []  # (offset, index), by offset
+    total = 0
+    for i in [i for _, _, i in sorted([(-b[2], b[0], i) for i, b in enumerate(blocks)])]:
+        first, last, size, source, _ = blocks[i]
+        rivals = [(offset, j) for offset, j in placed if blocks[j][0] <= last and first <= blocks[j][1]]
+        at = 0
+        over = []
+        for offset, j in rivals:
+            if offset < at + size:
+                at = max(at, offset + blocks[j][2] + 3 & -4)
+            if source == j:
+                over.append(offset)
+            elif blocks[j][3] == i:
+                over.append(offset + blocks[j][2] - size + 3 & -4)  # the longer output was placed first
+        for offset in over:
+            if offset < at and _fits(blocks, rivals, i, offset):
+                at = offset
+        offsets[i] = at
+        placed.append((at, i))
+        placed.sort()
+        total = max(total, at + size)
+    return offsets, total + 3 & -4
+
+
+def _fits(blocks, rivals, i, at):
+    end = at + blocks[i][2]
+    for offset, j in rivals:
+        if at < offset + blocks[j][2] and offset < end:
+            if not (_may_lie(blocks[i], at, blocks[j], offset, j) or _may_lie(blocks[j], offset, blocks[i], at, i)):
+                return False
+    return True
+
+
+def _may_lie(output, at, block, offset, index):
+    first, _, size, source, how = output
+    if source != index or block[1] != first:
+        return False
+    room = offset + block[2] - at - size
+    return at <= offset and room >= 0 if how == BEFORE else at >= offset and room >= 0 and (at - offset) % how == 0

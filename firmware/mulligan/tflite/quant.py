@@ -6,12 +6,7 @@ Rounding happens exactly where the C++ rounds (to float32, to double, to 31 bits
 Sources: tensorflow/lite/kernels/internal/quantization_util.cc and kernels/kernel_util.cc.
 """
 
-from ..core.model_errors import ModelError, Unsupported
-
-_NONE = 0
-_RELU = 1
-_RELU_N1_TO_1 = 2
-_RELU6 = 3
+from ..core.model_errors import ModelError
 
 
 def parts(bits):
@@ -64,27 +59,3 @@ def multiplier(n, d, e):
         q >>= 1
         shift += 1
     return (q, shift) if shift >= -31 else (0, 0)
-
-
-def activation_range(activation, scale_bits, zero_point):
-    """CalculateActivationRangeQuantized for int8: (lowest, highest) output. Raises: Unsupported."""
-    if activation == _NONE:
-        return -128, 127
-    if activation == _RELU:
-        return zero_point, 127
-    if activation == _RELU6:
-        return zero_point, min(127, zero_point + quantised(6, scale_bits))
-    if activation == _RELU_N1_TO_1:
-        one = quantised(1, scale_bits)
-        return max(-128, zero_point - one), min(127, zero_point + one)
-    raise Unsupported("fused activation %d" % activation)
-
-
-def quantised(value, scale_bits):
-    """round(value / scale), the quotient a float32, halves away from zero; 255 stands for anything above."""
-    m, e = parts(scale_bits)
-    q, x = rounded(value, m, 24)
-    x -= e
-    if x > -16:
-        return 255
-    return min(255, q + (1 << -x - 1) >> -x)

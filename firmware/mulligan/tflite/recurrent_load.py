@@ -2,8 +2,8 @@
 
 from array import array
 
-from .channels import fold
 from .fixedpoint import wrap
+from .layers import fold
 from .limits import READ
 from .sigmoid import table
 
@@ -18,7 +18,7 @@ def svdf(engine, places, constants, reader):
     feature, time, bias, zx, zs, zero, q1, s1, q2, s2, batch, k, filters, memory, width, rank = constants
     xo, so, yo = places
     units = filters // rank
-    acc = reader.scratch_at
+    acc = reader.scratch
     dots = array("i", [4, xo, k, acc] + [0] * filters)
     fold(reader, dots, 4, feature, filters * k, 0, zx + 128, 0, filters)
     half = 128 << 8 * (width - 1)
@@ -42,7 +42,7 @@ def lstm(engine, places, constants, reader):
 
     zx, zh, batch, steps, k, n, time_major, limit, power = constants[16:25]
     scales = constants[25:]
-    words = reader.scratch_at
+    words = reader.scratch
     keep = 4 * n * (k + n) <= _KEPT
     products = []
     p = [n, words, 0, 0, 0, limit, 3 << max(0, 12 + power), max(0, -12 - power), 97]

@@ -15,7 +15,8 @@ _MAX_BYTES = 65536
 
 class States:
     """Follows the operators of a model. ``offset``: tensor index of a state, or of the handle of one -> its offset in the block;
-    ``size``: bytes of the block; ``starts``: what it begins with: (offset, bytes, position in the file, or None; value).
+    ``at``, ``size``: where the planner has put the block, and bytes of it; ``starts``: what it begins with: (offset, bytes,
+    position in the file, or None; value).
 
     Raises throughout: ModelError, Unsupported.
     """
@@ -28,7 +29,7 @@ class States:
         self._firsts = {}  # number of the variable -> position of its constant
         self._touched = False
         self.offset = {}
-        self.size = 0
+        self.at = self.size = 0
         self.starts = []
 
     def follow(self, op):

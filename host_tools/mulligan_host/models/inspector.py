@@ -5,9 +5,7 @@ from dataclasses import dataclass
 
 from mulligan.core.errors import ModelError
 from mulligan.tflite import graph as graphs
-from mulligan.tflite import interpreter, loader, ops
-from mulligan.tflite.opnames import op_name, type_name
-from mulligan.tflite.records import Model
+from mulligan.tflite import interpreter, loader, opnames, ops
 from mulligan_host import boards
 from mulligan_host.models.engine import Engine
 from mulligan_host.models.samples import float32, input_size
@@ -74,14 +72,14 @@ def inspect(model: bytes) -> Inspection:
         macs, why = 0, None
         try:
             tensors = {index: graph.tensor(index) for index in reads_from + writes_to if index >= 0}
-            macs = ops.layers(Model([graph.op(i)], tensors, (), ()))[0].macs
+            macs = ops.layers(graphs.Model([graph.op(i)], tensors, (), ()))[0].macs
         except ModelError as e:
             # In a model that is run, this operator isn't: it only works out the shape for a RESHAPE.
             why = None if info else str(e)
         _, reads, size = works.pop(0) if works and macs else (0, 0, 0)
         inputs = tuple(_tensor(graph, index) if index >= 0 else None for index in reads_from)
         outputs = tuple(_tensor(graph, index) for index in writes_to)
-        operators.append(Operator(op_name(code), inputs, outputs, macs, reads, size, why))
+        operators.append(Operator(opnames.name(code), inputs, outputs, macs, reads, size, why))
     reads, size = (sum(getattr(o, field) for o in operators) for field in ("reads", "bytes_read"))
     return Inspection(len(model), operators, info, problem, reads, size)
 
@@ -101,4 +99,4 @@ def _works(model: bytes) -> list[tuple[int, int, int]]:
 
 def _tensor(graph: graphs.Graph, index: int) -> Tensor:
     t = graph.tensor(index)
-    return Tensor(index, type_name(t.type), t.shape, t.scales, float32(t.scale) if t.scales else None, t.zero, t.bytes)
+    return Tensor(index, opnames.type_name(t.type), t.shape, t.scales, float32(t.scale) if t.scales else None, t.zero, t.bytes)

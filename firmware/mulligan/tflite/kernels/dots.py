@@ -1,7 +1,7 @@
 """Plain reference of `dots_viper`: a matrix of int8 weights times a vector of activations, as accumulators.
 
 ``weights`` are a piece of [rows][K] int8, from byte ``at`` on; it may begin and end inside a row. ``p`` is TABLE (index in
-``p`` of each row's bias, less what the vector's zero point comes to: `channels.fold`), X (offset in the arena of the vector),
+``p`` of each row's bias, less what the vector's zero point comes to: `layers.fold`), X (offset in the arena of the vector),
 K, ACC (offset of the int32 accumulators).
 """
 

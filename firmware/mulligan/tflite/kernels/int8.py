@@ -1,7 +1,7 @@
 """What all int8 layers share; the plain reference of `int8_viper`.
 
 - `flip`: int8 to value + 128 and back. ``p`` is (offset in the arena, bytes)
-- `sums` and `fold`: what becomes of the biases when a model is loaded (`channels.fold`). ``p`` is the layer's parameters; ``q``:
+- `sums` and `fold`: what becomes of the biases when a model is loaded (`layers.fold`). ``p`` is the layer's parameters; ``q``:
   index of the biases in ``p``; K weights a channel; the number of channels where they are the weights' last dimension, 0 where
   they are the first; the input's zero point + 128
 - `requantise`: accumulators to int8, rounded twice as TFLite-Micro does

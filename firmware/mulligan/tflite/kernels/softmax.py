@@ -1,7 +1,7 @@
 """Plain reference of `softmax_viper`: SOFTMAX over rows, probabilities in 256ths.
 
 ``p[0]`` XO, ``p[1]`` YO: offsets in the arena of input and output; ``p[2]`` ROWS; ``p[3]`` DEPTH of a row; ``p[4:260]``: item d
-is exp(-d * scale * beta) in Q0.31 (`ops.softmax.exp_table`).
+is exp(-d * scale * beta) in Q0.31 (`ops.softmax.table`).
 """
 
 from .. import fixedpoint

@@ -1,4 +1,4 @@
-"""The second pass over a model: each operator is checked, by its family, and becomes a `records.Layer`.
+"""The second pass over a model: each operator is checked, by its family, and becomes a `layer.Layer`.
 
 A family is a module here, and is in memory only while its operators are looked at. To add an operator:
 

@@ -12,9 +12,9 @@ def prepare(op, xs, ys):
     pad = activation(x) + 128
     activation(y)
     dw, dh = op.options[4:]
-    dilated = dilation(dw, dh)
+    dilated = dilation(op.options[4:])
     count, kh, kw, c = image(w)
-    slide = window(op.options, x, y, (kh - 1) * dh + 1, (kw - 1) * dw + 1)
+    place = window(op.options, x, y, ((kh - 1) * dh + 1, (kw - 1) * dw + 1))
     if count != y.shape[3]:
         raise ModelError("tensor %d should have %d channels" % (y.index, count))
     groups = x.shape[3] // c
@@ -23,7 +23,7 @@ def prepare(op, xs, ys):
     weights(w, bias, count, 0)
     start = head(35, w, count, op.options[3], y)
     if dilated or groups > 1:
-        from .slide import slider
+        from .slide import slide
 
-        return slider(start, x, w, bias, y, slide[:3] + [kh, kw] + slide[5:] + [pad, dh, dw], c, count // groups)
-    return gemm(start, x, w, bias, y, kh * kw * c, slide + [pad])
+        return slide(start, x, w, bias, y, place[:3] + [kh, kw] + place[5:] + [pad, dh, dw], c, count // groups)
+    return gemm(start, x, w, bias, y, kh * kw * c, place + [pad])

@@ -8,6 +8,7 @@ fixedpoint.h.
 from ...core.model_errors import Unsupported
 from .. import fixedpoint, quant, single
 from ..codes import HARD_SWISH, LEAKY_RELU, LOGISTIC, RELU, RELU6, TANH
+from .layer import quantised
 
 
 def curve(code, x_scale, x_zero, y_scale, y_zero, alpha):
@@ -18,7 +19,7 @@ def curve(code, x_scale, x_zero, y_scale, y_zero, alpha):
     xs, ys = quant.parts(x_scale), quant.parts(y_scale)
     if code == RELU6:
         # What the input's range calls 6; no rescaling, whatever the output's.
-        six = quant.quantised(6, x_scale)
+        six = quantised(6, x_scale)
         return lambda d: min(127, x_zero + min(six, max(0, d)))
     if code == RELU:
         scale = single.multiplier32(xs, ys)

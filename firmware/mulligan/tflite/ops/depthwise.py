@@ -17,10 +17,10 @@ def prepare(op, xs, ys):
     pad = activation(x) + 128
     activation(y)
     dw, dh = op.options[5:]
-    dilated = dilation(dw, dh)
+    dilated = dilation(op.options[5:])
     one, kh, kw, count = image(w)
-    slide = window(op.options, x, y, (kh - 1) * dh + 1, (kw - 1) * dw + 1)
-    h, width, c, _, _, sh, sw, _, _, oh, ow = slide
+    place = window(op.options, x, y, ((kh - 1) * dh + 1, (kw - 1) * dw + 1))
+    h, width, c, _, _, sh, sw, _, _, oh, ow = place
     m = count // c
     if one != 1 or m * c != count or y.shape[3] != count or op.options[3] not in (0, m):
         raise ModelError("tensor %d doesn't fit its depthwise convolution" % w.index)
@@ -28,10 +28,10 @@ def prepare(op, xs, ys):
     if kh * kw > _MAX_TAPS or ow > _MAX_WIDTH or w.elements > _MAX_WEIGHTS:
         raise Unsupported("%d depthwise windows of %d x %d, rows of %d" % (count, kh, kw, ow))
     if dilated:
-        from .slide import slider
+        from .slide import slide
 
         start = head(35, w, count, op.options[4], y)
-        return slider(start, x, w, bias, y, slide[:3] + [kh, kw] + slide[5:] + [pad, dh, dw], 0, m)
+        return slide(start, x, w, bias, y, place[:3] + [kh, kw] + place[5:] + [pad, dh, dw], 0, m)
     batch = x.shape[0]
     strip = oh
     row = (ow - 1) * sw + kw
@@ -45,7 +45,7 @@ def prepare(op, xs, ys):
     rows = max(1, min(strip, BLOCK // 4 // ow))
     block = max(1, min(count, BLOCK // 4 // (rows * ow))) if rows == strip else 1
     plane = ((strip - 1) * sh + kh) * row
-    p = head(37, w, count, op.options[4], y) + [0, 0, kh * kw, batch, 0, strip, rows, block] + slide + [pad, m] + [0] * 5
+    p = head(37, w, count, op.options[4], y) + [0, 0, kh * kw, batch, 0, strip, rows, block] + place + [pad, m] + [0] * 5
     return layer(y.elements * kh * kw, "depthwise", p, ((11, x.index), (12, y.index), (15, SCRATCH)), over,
                  max(w.elements, 4 * min(1024, count)), 4 * (kh * kw + block * rows * ow) + plane,
                  (w.data, w.elements, w.elements), channels(x, w, bias, y, 1), count)  # fmt: skip

@@ -6,7 +6,7 @@ Sources: tensorflow/lite/micro/kernels, add_common.cc, sub_common.cc, mul_common
 from ...core.model_errors import ModelError, Unsupported
 from .. import quant
 from ..codes import ADD, MUL, SCRATCH
-from .layer import activation, layer, operands
+from .layer import activation, activation_range, layer, operands
 from .move import merged, strides
 
 #: Accumulators at a time.
@@ -36,7 +36,7 @@ def prepare(op, xs, ys):
     if scale[1] > 30:
         raise Unsupported("a MUL that multiplies by 2**%d" % scale[1])
     sign = 0 if op.code == MUL else 1 if op.code == ADD else -1
-    low, high = quant.activation_range(op.options[0], y.scale, zero)
+    low, high = activation_range(op.options[0], y.scale, zero)
     size = y.elements
     block = min(size, _BLOCK)
     scratch = 0

@@ -4,12 +4,26 @@ Raises throughout: ModelError, Unsupported.
 """
 
 from array import array
+from collections import namedtuple
 
 from ...core.model_errors import ModelError, Unsupported
 from .. import quant
 from ..codes import INT8, INT32
 from ..limits import MAX_CHANNELS
-from ..records import Layer
+
+#: What an operator comes to. macs: multiply-accumulates of an inference (element operations where there are none), 0 if there is
+#: nothing to run; kernel: its name; p: array("i") of its parameters; places: (index in p, tensor that lies there or SCRATCH),
+#: what p holds being added; over: (position of an input, how the output may lie to it: SAME, BEFORE or a number), None: apart;
+#: chunk, scratch: bytes of the arena that it wants for constants at a time, and to work in; weights: (position in the file,
+#: bytes, bytes of a call of the kernel), None for none; channels: what `channels` takes, None if p is whole; count: channels
+#: that constants are kept for.
+Layer = namedtuple("Layer", "macs kernel p places over chunk scratch weights channels count")
+
+# Fused activations (ActivationFunctionType).
+_NONE = 0
+_RELU = 1
+_RELU_N1_TO_1 = 2
+_RELU6 = 3
 
 
 def layer(macs, kernel, p, places, over=None, chunk=0, scratch=0, weights=None, channels=None, count=0):
@@ -84,7 +98,7 @@ def channels(x, w, bias, y, last=0, rounded=0):
 
 def head(index, w, count, activation, y):
     """The eleven words that the parameters of `kernels.int8.requantise` begin with."""
-    low, high = quant.activation_range(activation, y.scale, y.zero)
+    low, high = activation_range(activation, y.scale, y.zero)
     return [index, int(w.scales > 1), count, y.zero + 128, low - y.zero, high - y.zero, 0, 0, 0, 0, 0]
 
 
@@ -92,3 +106,27 @@ def same_quantisation(x, y):
     """Insist that two activations stand for the same numbers."""
     if x.scale != y.scale or x.zero != y.zero:
         raise Unsupported("tensors %d and %d are quantised differently" % (x.index, y.index))
+
+
+def activation_range(activation, scale, zero):
+    """CalculateActivationRangeQuantized for int8: (lowest, highest) output. Raises: Unsupported."""
+    if activation == _NONE:
+        return -128, 127
+    if activation == _RELU:
+        return zero, 127
+    if activation == _RELU6:
+        return zero, min(127, zero + quantised(6, scale))
+    if activation == _RELU_N1_TO_1:
+        one = quantised(1, scale)
+        return max(-128, zero - one), min(127, zero + one)
+    raise Unsupported("fused activation %d" % activation)
+
+
+def quantised(value, scale):
+    """round(value / scale), the quotient a float32, halves away from zero; 255 stands for anything above."""
+    m, e = quant.parts(scale)
+    q, x = quant.rounded(value, m, 24)
+    x -= e
+    if x > -16:
+        return 255
+    return min(255, q + (1 << -x - 1) >> -x)

@@ -9,7 +9,7 @@ from .layer import channels, layer
 _MAX_WEIGHTS = 16384
 
 
-def slider(start, x, w, bias, y, window, depth, share):
+def slide(start, x, w, bias, y, window, depth, share):
     """The `Layer`. ``start``: `layer.head`; ``window``: H to DW of `kernels.slide`; ``depth``: input channels of an output
     channel, 0 for depthwise; ``share``: outputs that share them.
     """

@@ -24,14 +24,18 @@ def prepare(op, xs, ys):
     found = layer(x.elements, "softmax", bytes(1040), ((0, x.index), (1, y.index)))
     found.p[2] = x.elements // depth
     found.p[3] = depth
-    exp_table(exp_scale(op.options[0] & 0xFFFFFFFF, x.scale), found.p, 4)
+    table(op.options[0] & 0xFFFFFFFF, x.scale, found.p, 4)
     return found
 
 
-def exp_scale(bits, scale_bits):
-    """(multiplier, shift) of softmax's exponents: PreprocessSoftmaxScaling. Raises: ModelError, Unsupported."""
+def table(bits, scale, p, at):
+    """Softmax's exponentials into 256 items of ``p``, an array of zeros, from ``at`` on: item d is exp(-d * scale * beta) in
+    Q0.31; 0 where the reference stops. ``bits``: of beta; ``scale``: bits of the input's.
+
+    Source: PreprocessSoftmaxScaling. Raises: ModelError, Unsupported.
+    """
     bm, be = parts(bits)
-    sm, se = parts(scale_bits)
+    sm, se = parts(scale)
     # min(beta * scale * 2**26, 2**31 - 1), a double, which holds these 48 bits exactly.
     n = bm * sm
     e = be + se + 26
@@ -41,14 +45,5 @@ def exp_scale(bits, scale_bits):
         q, shift = multiplier(n, 1, e)
     if shift < 0 or not q:
         raise Unsupported("softmax of a scale this small")
-    return q, shift
-
-
-def exp_table(scale, table, first):
-    """Softmax's exponentials by `exp_scale`'s ``scale``, into 256 items of ``table``, an array of zeros, from ``first`` on.
-
-    Item d is exp(-d * scale * beta) in Q0.31; 0 where the reference stops.
-    """
-    q, shift = scale
     for d in range(min(256, ((31 << 26) >> shift) + 1)):
-        table[first + d] = exp(high_mul(-d << shift, q))
+        p[at + d] = exp(high_mul(-d << shift, q))

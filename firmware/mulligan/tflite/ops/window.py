@@ -13,9 +13,12 @@ def image(tensor):
     return tensor.shape
 
 
-def window(options, x, y, kh, kw):
-    """[h, w, c, kh, kw, sh, sw, pt, pl, oh, ow] as the kernels have them, the output's height and width checked."""
+def window(options, x, y, size):
+    """[h, w, c, kh, kw, sh, sw, pt, pl, oh, ow] as the kernels have them, the output's height and width checked. ``size``: (rows,
+    columns) of the window.
+    """
     padding, sw, sh = options[:3]
+    kh, kw = size
     n, h, w, c = image(x)
     if not (0 < sh <= MAX_SIDE and 0 < sw <= MAX_SIDE and 0 < kh <= MAX_SIDE and 0 < kw <= MAX_SIDE):
         raise ModelError("a window of %d x %d by steps of %d x %d" % (kh, kw, sh, sw))
@@ -32,8 +35,9 @@ def window(options, x, y, kh, kw):
     return [h, w, c, kh, kw, sh, sw, max(0, (oh - 1) * sh + kh - h) // 2, max(0, (ow - 1) * sw + kw - w) // 2, oh, ow]
 
 
-def dilation(dw, dh):
-    """Insist on sound distances from one tap of a window to the next. Returns whether there are any but 1."""
+def dilation(options):
+    """Insist on sound distances from one tap of a window to the next, (columns, rows). Returns whether there are any but 1."""
+    dw, dh = options
     if not (0 < dw <= MAX_SIDE and 0 < dh <= MAX_SIDE):
         raise ModelError("a dilation by %d x %d" % (dh, dw))
     return dw > 1 or dh > 1

@@ -40,10 +40,11 @@ class Source:
                 self.file.readinto(memoryview(buf)[i : i + self.most])
 
 
-def main(_, model, inputs, outputs, stream, fresh, peak):
-    source = Source(model, int(stream), int(peak))
-    i = open(inputs, "rb")
-    o = open(outputs, "wb")
+def main():
+    stream, fresh, peak = [int(value) for value in sys.argv[4:]]
+    source = Source(sys.argv[1], stream, peak)
+    i = open(sys.argv[2], "rb")
+    o = open(sys.argv[3], "wb")
     engine = Interpreter(source)
     info = engine.describe()
     load = source.reads, source.bytes
@@ -62,9 +63,9 @@ def main(_, model, inputs, outputs, stream, fresh, peak):
             o.write(engine.output(k))
         if source.peak:
             break
-        if int(fresh):
+        if fresh:
             engine.reset()
     print(n, us, reads, size, load[0], load[1], source.peak)
 
 
-main(*sys.argv)
+main()
