@@ -15,17 +15,21 @@ from mulligan_host.virtual.board import HEAP, BoardError, VirtualBoard
 # The app of the board whose heap is measured: it says what is in use before Mulligan, after its boot, and at most.
 MEMORY = b"""
 import gc
+import micropython
 import mulligan
 while mulligan.status()["artifacts"][0]["version"] != "1.1.0":
     with mulligan.model("digits") as m:
         m.invoke(bytes(64))
     mulligan.step()
+micropython.qstr_info()
 print("heap start={} booted={} peak={}".format(start, booted, mulligan.status()["heap_peak"]))
 """
 MEASURED_BOOT = b"""
 import gc
+import micropython
 gc.collect()
 start = gc.mem_alloc()
+micropython.qstr_info()
 import mulligan
 mulligan.boot()
 gc.collect()
@@ -69,9 +73,11 @@ def _memory(mp: MicroPython, work: Path) -> Table:
                 line = board.wait("^heap |rolled-back|waiting|^MemoryError|Unsupported")
             except BoardError:
                 return None
-        if not line.startswith("heap "):
-            return None
-        return {key: int(value) for key, value in (word.split("=") for word in line.split()[1:])}
+            if not line.startswith("heap "):
+                return None
+            before, after = [int(line.split("n_qstr=")[1].split(",")[0]) for line in board.lines if "n_qstr=" in line]
+        facts = {key: int(value) for key, value in (word.split("=") for word in line.split()[1:])}
+        return {**facts, "names": after - before}
 
     with server.serve(directory.path) as web:
         least = most = HEAP[mp.bits] // 1024
@@ -79,8 +85,8 @@ def _memory(mp: MicroPython, work: Path) -> Table:
         while least > 0 and update(web, least - 4):
             least -= 4
     table = Table(title=f"heap of an update, {mp.label}, of {most} KiB", title_justify="left")
-    for column in ("the runtime's share", "after boot", "most, live", "least that works"):
+    for column in ("the runtime's share", "after boot", "most, live", "names", "least that works"):
         table.add_column(column, justify="right")
     if facts:
-        table.add_row(*(str(facts[key]) for key in ("start", "booted", "peak")), f"{least} KiB")
+        table.add_row(*(str(facts[key]) for key in ("start", "booted", "peak", "names")), f"{least} KiB")
     return table

@@ -1,8 +1,11 @@
 """Many releases one after the other in one boot, in the heap of a stock ESP32: none leaves behind what stops the next."""
 
+import re
+
 from host.conftest import MakeRig
 from host.rig import Rig, image, with_wrong_outputs
 from mulligan_host import keys, release
+from mulligan_host.virtual.board import NAMES
 
 RIGHT = release.Health(correct=4)
 FAST = release.Health(correct=4, latency_us=60000)
@@ -51,3 +54,29 @@ def test_ten_releases_in_one_boot(make_rig: MakeRig) -> None:
     for trouble in ("resetting", "waiting", "not-serving", "patch-failed"):
         assert rig.all(trouble) == [], trouble
     assert len(rig.all("activated")) == 9
+
+
+COUNTING_BOOT = b"""
+import micropython
+micropython.qstr_info()
+import mulligan
+mulligan.boot()
+"""
+COUNTING_APP = b"""
+import micropython
+import mulligan
+print("app: version=1.0.0")
+while mulligan.status()["artifacts"][0]["version"] != "1.1.0":
+    mulligan.step()
+micropython.qstr_info()
+print("app: version=1.1.0 ")
+"""
+
+
+def test_names(make_rig: MakeRig) -> None:
+    """Those of the program fill MicroPython's pools of names up to the sixth: the seventh would take 9 KB."""
+    rig = make_rig(extra={"boot.py": COUNTING_BOOT, "main.py": COUNTING_APP}, tls=True)
+    rig.on()
+    good(rig, "1.1.0", image("1.1.0"))
+    counted = [int(found[1]) for line in rig.board.lines if (found := re.search(r"n_qstr=(\d+)", line))]
+    assert NAMES // 2 < counted[-1] - counted[0] <= NAMES
