@@ -63,13 +63,17 @@ import mulligan
 mulligan.boot()
 """
 COUNTING_APP = b"""
+import asyncio
 import micropython
 import mulligan
-print("app: version=1.0.0")
-while mulligan.status()["artifacts"][0]["version"] != "1.1.0":
-    mulligan.step()
-micropython.qstr_info()
-print("app: version=1.1.0 ")
+async def main():
+    asyncio.create_task(mulligan.run())
+    print("app: version=1.0.0")
+    while mulligan.status()["artifacts"][0]["version"] != "1.1.0":
+        await asyncio.sleep(0)
+    micropython.qstr_info()
+    print("app: version=1.1.0 ")
+asyncio.run(main())
 """
 
 
