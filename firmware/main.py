@@ -20,7 +20,7 @@ def main():
             served = None
         mulligan.step()
         steps += 1
-        if served != version or count % 64 == 0:
+        if served != version or (served and count % 64 == 0):
             version = served
             status = mulligan.status()
             facts = ["{}={}".format(key, status[key]) for key in ("longest_step_us", "heap_peak", "heap")]

@@ -8,8 +8,7 @@ from typing import Any
 from mulligan_host.hil.board import Board, Power
 from mulligan_host.hil.rig import QEMU, VIRTUAL, Spec
 from mulligan_host.micropython import resolve
-from mulligan_host.resources import resource
-from mulligan_host.virtual import firmware, image, qemu
+from mulligan_host.virtual import image, qemu
 from mulligan_host.virtual.board import VirtualBoard
 from mulligan_host.virtual.flash import SIZE_4MB, create
 from mulligan_host.virtual.serial.line import Line
@@ -31,12 +30,19 @@ def set_up(spec: Spec, work: Path, skip: Callable[[str], None]) -> Iterator[Boar
             line = Line()
             stack.callback(line.close)
             create(work / "flash.bin", b"\xff" * SIZE_4MB)
-            virtual = stack.enter_context(VirtualBoard(work / "flash.bin", [mp], line=line, wall_watchdog=spec.watchdog))
-            port = stack.enter_context(Server(line)).url
+            server = stack.enter_context(Server(line))
+            port = server.url
+
+            def watch(said: str) -> None:
+                if said.startswith(("board: power off", "board: power cut")):
+                    server.unplug()  # a board that is powered by its cable takes the port with it
+
+            virtual = stack.enter_context(
+                VirtualBoard(work / "flash.bin", [mp], line=line, wall_watchdog=spec.watchdog, on_line=watch)
+            )
             if not stock:
                 stock = str(work / "firmware.bin")
-                app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
-                Path(stock).write_bytes(image.combined(resource("partitions/virtual-4mb.csv"), app))
+                Path(stock).write_bytes(image.stock(mp))
             virtual.power_on()
         elif spec.port == QEMU:
             port = stack.enter_context(qemu.running(Path(spec.firmware), work / "flash.bin"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from mulligan_host.hil.rig import Spec
 
 _TOOL_SECONDS = 600.0
 _ANSWER_SECONDS = 10.0
+_QUIET_SECONDS = 0.2
 _SHOWN = 200  # characters of a command, in the log
 _PROGRESS_FILE = "/hil.json"
 _READ = f"""
@@ -65,15 +67,31 @@ class Repl(SerialTransport):  # type: ignore[misc] # mpremote has no types
 
     def execute(self, code: str) -> str:
         """Interrupt what runs, run ``code`` without a soft reset before it, and return what it printed."""
-        before, self.serial.timeout = self.serial.timeout, _ANSWER_SECONDS
-        try:
-            with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it got in place of a REPL
-                self.enter_raw_repl(soft_reset=False)
+        with self._entered():
             said: bytes = self.exec(code)
             self.exit_raw_repl()
+        return said.decode(errors="replace").replace("\r\n", "\n")
+
+    def begin(self, code: str) -> None:
+        """Interrupt what runs and start ``code``, whose end is not waited for."""
+        with self._entered():
+            self.exec_raw_no_follow(code)
+
+    @contextmanager
+    def _entered(self) -> Iterator[None]:
+        before, self.serial.timeout = self.serial.timeout, _QUIET_SECONDS
+        try:
+            # What an earlier attempt typed at a board that was not listening yet is read by its REPL now, and answered.
+            self.serial.write(b"\r\x03")
+            deadline = time.monotonic() + _ANSWER_SECONDS
+            while self.serial.read(1 << 10) and time.monotonic() < deadline:
+                pass
+            self.serial.timeout = _ANSWER_SECONDS
+            with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it got in place of a REPL
+                self.enter_raw_repl(soft_reset=False)
+            yield
         finally:
             self.serial.timeout = before
-        return said.decode(errors="replace").replace("\r\n", "\n")
 
 
 class Power:
@@ -81,39 +99,40 @@ class Power:
 
     def __init__(self, spec: Spec, virtual: Any, skip: Callable[[str], None]) -> None:
         self._spec = spec
-        self._virtual = virtual
+        self.virtual = virtual
+        """The VirtualBoard, if it is one."""
         self._skip = skip
 
     def off(self) -> None:
         """Switch it off, now."""
-        if self._virtual is not None:
-            self._virtual.power_off()
+        if self.virtual is not None:
+            self.virtual.power_off()
         else:
             self._switch(self._spec.power_off)
 
     def on(self) -> None:
         """Switch it on. On a virtual board nothing happens if it is on."""
-        if self._virtual is None:
+        if self.virtual is None:
             self._switch(self._spec.power_on)
-        elif not self._virtual.powered:
-            self._virtual.power_on()
+        elif not self.virtual.powered:
+            self.virtual.power_on()
 
     def cycle(self, seconds: float = 1.0) -> None:
         """Switch it off and, after ``seconds``, on again; a virtual board needs no rest."""
         self.off()
-        if self._virtual is None:
+        if self.virtual is None:
             time.sleep(seconds)
         self.on()
 
     def cut(self, after: int, keep: float = 0.5) -> None:
         """Let the power fail inside the ``after``-th flash operation from now, with ``keep`` of it done: virtual boards only."""
-        if self._virtual is None:
+        if self.virtual is None:
             self._skip(f"{self._spec.name}: only a virtual board's power can be cut inside a flash operation")
-        self._virtual.cut_power(after, keep)
+        self.virtual.cut_power(after, keep)
 
     def wait_off(self, timeout: float = 60.0) -> None:
         """Wait until a cut has come. Raises: BoardError."""
-        self._virtual.wait_off(timeout)
+        self.virtual.wait_off(timeout)
 
     def _switch(self, command: str) -> None:
         if not command:
@@ -148,6 +167,25 @@ class Board:
     def reset(self) -> None:
         """Reset it by its EN line."""
         self.console.reset()
+
+    def erase(self) -> None:
+        """Erase all of its flash. Raises: BoardFailure."""
+        if self.power.virtual:
+            self.restore(b"\xff" * self.power.virtual.flash.size)
+            return
+        outcome = self._run([sys.executable, "-m", "esptool", "--port", self.port, "erase-flash"])
+        if outcome.code:
+            raise BoardFailure(f"{self.name}: esptool erase-flash: {outcome.out.strip().splitlines()[-1:]}")
+
+    def save(self) -> bytes | None:
+        """Return all of its flash, for `restore`; None for a board that this would take minutes on."""
+        return self.power.virtual.flash.peek(0, self.power.virtual.flash.size) if self.power.virtual else None
+
+    def restore(self, saved: bytes) -> None:
+        """Give a virtual board the flash that `save` returned, and switch it on with it."""
+        self.power.off()
+        self.power.virtual.flash.poke(0, saved)
+        self.power.on()
 
     # `mulligan board …`, as a user runs it
 
@@ -189,17 +227,29 @@ class Board:
 
     def exec(self, code: str) -> str:
         """Interrupt what runs, run ``code`` in its place, and return what that printed. `reset` starts the program again."""
+        said: str = self._repl(code, lambda repl: repl.execute(code))
+        for line in said.splitlines():
+            self.console.say(f"  {line}")
+        return said
+
+    def start(self, code: str) -> None:
+        """As `exec`, for code that ends in a reset, or never: what it prints is the console's."""
+        self._repl(code, lambda repl: repl.begin(code))
+
+    def _repl(self, code: str, act: Callable[[Repl], Any]) -> Any:
         self.console.say(f"exec {' '.join(code.split())}"[:_SHOWN])
         with self.console.borrowed() as port:
             try:
-                said = Repl(port).execute(code)
+                try:
+                    return act(Repl(port))
+                except TransportExecError:
+                    raise
+                except TransportError:  # a board that was just booting hears no Ctrl-C
+                    return act(Repl(port))
             except TransportExecError as e:
                 raise BoardFailure(f"{self.name}: {e.error_output.strip()}") from None
             except (TransportError, SerialException, OSError) as e:
                 raise BoardFailure(f"{self.name}: {e}") from e
-        for line in said.splitlines():
-            self.console.say(f"  {line}")
-        return said
 
     def mpremote(self, *arguments: object) -> Outcome:
         """Run mpremote on it, to whatever end."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mulligan_host.hil.releases import Releases
     from mulligan_host.hil.rig import Spec
 
+_RIG_FILES = ("rig.toml", "tests/hil/rig.toml")
 _USED = pytest.StashKey["list[tuple[Board, Path]]"]()
 
 
@@ -26,7 +27,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="virtual, qemu, a port such as /dev/ttyUSB0 or rfc2217://HOST:PORT, or a board of the rig file; repeat for more. "
         "Without: the boards of the rig file, or a virtual one.",
     )  # fmt: skip
-    group.addoption("--rig", default="rig.toml", metavar="FILE", help="The rig file.  [default: rig.toml]")
+    group.addoption("--rig", default="", metavar="FILE", help="The rig file.  [default: rig.toml, or else tests/hil/rig.toml]")
     group.addoption("--firmware", default="", metavar="BIN", help="The combined .bin for boards that name none.")
     group.addoption("--board-timeout", type=float, default=600.0, metavar="S", help="How long to wait for boards in use.")
     group.addoption("--board-logs", default="", metavar="DIR", help="Where the serial log of each test is kept.")
@@ -46,9 +47,16 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     from mulligan_host.hil import rig
 
     try:
-        rig.choose(wanted, session.config.rootpath / session.config.getoption("--rig"))
+        rig.choose(wanted, _rig_file(session.config))
     except (HostError, OSError) as e:
         raise pytest.UsageError(str(e)) from None
+
+
+def _rig_file(config: pytest.Config) -> Path:
+    """The rig file that the options name, or the first that is there."""
+    given: str = config.getoption("--rig")
+    places = [config.rootpath / place for place in ([given] if given else _RIG_FILES)]
+    return next((path for path in places if path.exists()), places[0])
 
 
 class _Bench:
@@ -62,7 +70,7 @@ class _Bench:
         self._up: dict[str, Board] = {}
         self._timeout: float = config.getoption("--board-timeout")
         firmware: str = config.getoption("--firmware")
-        chosen = rig.choose(config.getoption("--board"), config.rootpath / config.getoption("--rig"))
+        chosen = rig.choose(config.getoption("--board"), _rig_file(config))
         self.specs = [spec if spec.firmware else _with_firmware(spec, firmware) for spec in chosen]
 
     def hold(self, count: int, stack: ExitStack) -> "list[Board]":
@@ -142,11 +150,20 @@ def power(board: "Board") -> "Power":
 
 
 @pytest.fixture(scope="session")
-def release(_bench: _Bench, tmp_path_factory: pytest.TempPathFactory) -> "Releases":
-    """Releases signed by a key of this run: install the board with ``release.public``."""
+def _release_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from mulligan_host import keys
+
+    path = tmp_path_factory.mktemp("key") / "release.pem"
+    keys.create(path)
+    return path
+
+
+@pytest.fixture
+def release(_bench: _Bench, _release_key: Path, tmp_path: Path) -> "Releases":
+    """A release directory of the test's own, signed by a key of the run: install the board with ``release.public``."""
     from mulligan_host.hil.releases import Releases
 
-    return Releases(tmp_path_factory.mktemp("release"), _bench.specs[0].kind)
+    return Releases(tmp_path / "release", _bench.specs[0].kind, _release_key)
 
 
 @pytest.hookimpl(wrapper=True)

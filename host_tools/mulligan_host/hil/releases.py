@@ -1,27 +1,27 @@
 """Releases for tests: a key of the run's own, and a release directory, built and signed with `mulligan` as a user does it."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from mulligan_host import keys
-from mulligan_host.hil.board import BoardFailure
-
-_SECONDS = 600.0
+from mulligan_host.cli.main import cli
 
 
 class Releases:
-    """One release directory under ``work``, and the key that signs it; ``board`` is what releases call the boards under test."""
+    """One release directory under ``work``; ``board`` is what releases call the boards under test.
 
-    def __init__(self, work: Path, board: str) -> None:
+    ``key`` is the private key that signs; without one there is a new one. What goes wrong raises what the command would say.
+    """
+
+    def __init__(self, work: Path, board: str, key: Path | None = None) -> None:
         work.mkdir(parents=True, exist_ok=True)
         self.board = board
         self.directory = work / "releases"
-        self.key = work / "release.pem"
-        """The private key; ``public`` is what a board is installed with."""
-        self.public = work / "release.pub.pem"
+        self.key = key or work / "release.pem"
+        self.public = self.key.with_suffix(".pub.pem")
+        """The public key, which a board is installed with."""
         self._work = work
-        keys.create(self.key)
+        if key is None:
+            keys.create(self.key)
 
     def pack(self, model: Path, name: str, version: str, golden: Path, *options: object) -> Path:
         """Return a slot image of the .tflite ``model`` with the samples ``golden`` (.npz) as golden vectors."""
@@ -44,7 +44,4 @@ class Releases:
         return self.directory
 
     def _mulligan(self, *arguments: object) -> None:
-        command = [sys.executable, "-m", "mulligan_host", *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=_SECONDS)
-        if done.returncode:
-            raise BoardFailure(f"mulligan {arguments[0]} {arguments[1]}: {done.stderr.strip()}")
+        cli.main([str(argument) for argument in arguments], prog_name="mulligan", standalone_mode=False)

@@ -7,10 +7,13 @@ from mulligan.core import partitions
 from mulligan.core.errors import NoSlot
 from mulligan_host import boards
 from mulligan_host.filesystem import filesystem
+from mulligan_host.micropython import MicroPython
 from mulligan_host.partitions import find, read_csv
+from mulligan_host.resources import resource
 from mulligan_host.virtual import firmware
 from mulligan_host.virtual.flash import SIZE_4MB, create
 
+_LAYOUT = "partitions/virtual-4mb.csv"
 _APP_OFFSET = 0x10000
 
 
@@ -40,8 +43,10 @@ def build_flash(
     create(path, bytes(content))
 
 
-def combined(csv: Path, app: bytes) -> bytes:
-    """Return what micropython.org would offer for the virtual board: bootloader, the table of ``csv`` and ``app``, for 0x1000."""
+def stock(mp: MicroPython) -> bytes:
+    """Return what micropython.org would offer for the virtual board that is ``mp``: bootloader, table and app, for 0x1000."""
     start = boards.load("virtual").port.bootloader
-    data = firmware.bootloader().ljust(partitions.TABLE_OFFSET - start, b"\xff") + partitions.encode(read_csv(csv, SIZE_4MB))
+    rows = read_csv(resource(_LAYOUT), SIZE_4MB)
+    data = firmware.bootloader().ljust(partitions.TABLE_OFFSET - start, b"\xff") + partitions.encode(rows)
+    app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
     return bytes(data.ljust(_APP_OFFSET - start, b"\xff") + app)
