@@ -160,7 +160,7 @@ class Board:
         return changed
 
     def report(self, event, **facts):
-        self.reports.append((event, facts.get("number", facts.get("kid"))))
+        self.reports.append((event, facts.get("number", facts.get("name"))))
 
     def number(self):
         """Of the root that is trusted now."""

@@ -84,7 +84,7 @@ def test_a_damaged_table_is_reported_once_and_done_without(make_rig: MakeRig) ->
             rig.publish(version, image(version, model=model))
             assert taken(rig, version) == "key"
             (report,) = rig.all("table-refused")
-            assert report["kid"] == rig.signer.kid
+            assert report["name"] == rig.signer.kid
 
 
 def test_tables_travel_with_a_root(rig: Keyed) -> None:
@@ -101,7 +101,7 @@ def test_tables_travel_with_a_root(rig: Keyed) -> None:
     rig.directory.sign("1.2.0", other)
     assert taken(rig, "1.2.0") == "key"
     assert rig.trusted() == 3
-    assert [report["kid"] for report in rig.all("table-refused")] == [other.kid]
+    assert [report["name"] for report in rig.all("table-refused")] == [other.kid]
     assert seals(rig).startswith(bytes(keyset.SEAL) + b"\xff")
 
 

@@ -20,10 +20,10 @@ _NONE = 0xFF
 # The kind of a record is the place of its event here. New ones come at the end.
 KINDS = (
     "boot", "activated", "confirmed", "rolled-back", "refused", "installed", "patch-failed", "damaged", "not-serving", "worn",
-    "unwritten", "resetting", "root", "fell-back", "stray", "sent",
+    "unwritten", "resetting", "root", "fell-back", "stray", "sent", "table-refused", "tables-lost",
 )  # fmt: skip
 # What ``detail`` holds, by event: a fact of its report.
-_DETAILS = {"boot": "cause", "worn": "sector", "root": "number", "sent": "number"}
+_DETAILS = {"boot": "cause", "worn": "sector", "root": "number", "sent": "number", "tables-lost": "number"}
 
 # number: from 1 up; time: seconds since 1970, or 0; plane: a name, or "" where the event has none; ms: how long it took.
 FIELDS = ("number", "time", "event", "plane", "name", "version", "code", "detail", "ms")

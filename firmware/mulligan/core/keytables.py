@@ -78,7 +78,7 @@ def pinned(region, sealed, kid, public, report):
         _program(region, at, seal)  # cut: neither the seal nor zeros, and it is computed again
         return key
     _program(region, at, REFUSED)  # cut: the same
-    report("table-refused", kid=kid, reason="not that of this key, or damaged: its signatures are verified without")
+    report("table-refused", name=kid, reason="not that of this key, or damaged: its signatures are verified without")
     return public
 
 
