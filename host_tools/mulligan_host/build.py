@@ -96,27 +96,28 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
 
     constants = constant_modules(source, prefix)
 
-    def compile_one(path: Path) -> None:
+    def compile_one(path: Path, text: str) -> None:
         name = path.relative_to(source)
-        target = destination / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if path.name in _STAY_SOURCE:
-            shutil.copyfile(path, target)
-            return
-        text = path.read_text(encoding="utf-8")
-        if arch is not None or not _NATIVE.search(text):
-            march = [f"-march={arch}"] if arch else []
-            module = _module(name, prefix)
-            package = f"{module}.__init__" if name.stem == "__init__" else module
-            text = with_constants(text, package, constants)
-            try:
-                _mpy_cross(_OPTIMISE, *march, "-s", module, "-o", str(target.with_suffix(".mpy")), "-", source=text)
-            except HostError as e:
-                raise HostError(str(e).replace("<stdin>", str(path))) from None
+        march = [f"-march={arch}"] if arch else []
+        target = (destination / name).with_suffix(".mpy")
+        try:
+            _mpy_cross(_OPTIMISE, *march, "-s", _module(name, prefix), "-o", str(target), "-", source=text)
+        except HostError as e:
+            raise HostError(str(e).replace("<stdin>", str(path))) from None
 
     destination.mkdir(parents=True, exist_ok=True)
+    texts = {}
+    for path in paths:
+        name = path.relative_to(source)
+        (destination / name).parent.mkdir(parents=True, exist_ok=True)
+        text = path.read_text(encoding="utf-8")
+        if path.name in _STAY_SOURCE:
+            shutil.copyfile(path, destination / name)
+        elif arch is not None or not _NATIVE.search(text):
+            package = f"{_module(name, prefix)}.__init__" if name.stem == "__init__" else _module(name, prefix)
+            texts[path] = with_constants(text, package, constants)  # not in the threads: CPython 3.11's ast.parse may fail there
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for _ in pool.map(compile_one, paths):
+        for _ in pool.map(compile_one, texts, texts.values()):
             pass
     if source / _NAMES in paths:
         target = (destination / _NAMES).with_suffix(".mpy")
@@ -124,8 +125,10 @@ def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str 
             path for name in _NAMED.split() if (path := target.parent / f"{name}.mpy").exists()
         ]  # no viper without ``arch``
         found = set().union(*[names(path.read_bytes()) for path in others])
-        text = f'MODULES = "{_NAMED}"\ndef names(x):\n' + "".join(f"    x.{one}\n" for one in sorted(found) if one.isidentifier())
-        _mpy_cross(_OPTIMISE, "-s", "n", "-o", str(target), "-", source=text)
+        listed = f'MODULES = "{_NAMED}"\ndef names(x):\n' + "".join(
+            f"    x.{one}\n" for one in sorted(found) if one.isidentifier()
+        )
+        _mpy_cross(_OPTIMISE, "-s", "n", "-o", str(target), "-", source=listed)
 
 
 def names(mpy: bytes) -> set[str]:

@@ -29,8 +29,10 @@ _BY_HAND = "hold BOOT, press EN (or RESET), let go of BOOT, and try again; and c
 class Loader:
     """A connection to the ROM loader, with esptool's stub running; made by `connect`."""
 
-    def __init__(self, esp: Any, port: str, progress: Progress) -> None:
+    def __init__(self, esp: Any, port: str, board: Board, progress: Progress) -> None:
         self._esp = esp
+        self.by_hand = board.port.reset == "none"
+        """Whether somebody has to press its button to get it out of download mode."""
         self._port = port
         self._logger = _Logger(progress)
         self.chip = str(esp.CHIP_NAME).lower().replace("-", "")
@@ -75,7 +77,9 @@ class Loader:
             write_flash(self._esp, [(offset, data)])
 
     def reset(self) -> None:
-        """Leave download mode: the board boots."""
+        """Leave download mode: the board boots, unless that is done ``by_hand``."""
+        if self.by_hand:
+            return
         with _explained(self._port), _quiet(self._logger):
             reset_chip(self._esp, "hard-reset")
 
@@ -92,13 +96,14 @@ def connect(port: str, board: Board, progress: Progress, baud: int | None = None
             esp = detect_chip(port, _ROM_BAUD, _MODES[board.port.reset])
             chip = str(esp.CHIP_NAME).lower().replace("-", "")
             if chip != board.chip:
-                reset_chip(esp, "hard-reset")
+                if board.port.reset != "none":
+                    reset_chip(esp, "hard-reset")
                 raise HostError(f"{port} has {chip}, the board {board.name} {board.chip}: choose the right --board")
             esp = run_stub(esp)
             rate = baud or board.port.baud
             if rate != _ROM_BAUD:
                 esp.change_baud(rate)
-            loader = Loader(esp, port, progress)
+            loader = Loader(esp, port, board, progress)
         yield loader
     finally:
         if esp is not None:

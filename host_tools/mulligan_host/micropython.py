@@ -49,6 +49,12 @@ print(i.name, i.version[0], i.version[1], i.version[2], 64 if sys.maxsize > 1 <<
 """
 
 
+def architecture(mpy: int) -> str | None:
+    """What mpy-cross calls the native architecture in ``sys.implementation._mpy``; None where it has no name for it."""
+    index = mpy >> 10 & 0x0F
+    return _ARCHITECTURES[index] if index < len(_ARCHITECTURES) else None
+
+
 @dataclass(frozen=True)
 class MicroPython:
     """One interpreter that was run and answered."""
@@ -70,8 +76,7 @@ class MicroPython:
     @property
     def arch(self) -> str | None:
         """What mpy-cross calls its native architecture; None where it runs bytecode only."""
-        index = self.mpy >> 10
-        return _ARCHITECTURES[index] if self.has_native and index < len(_ARCHITECTURES) else None
+        return architecture(self.mpy) if self.has_native else None
 
     def command(self, *arguments: str | Path, heap: str | None = None) -> list[str]:
         """Return the words that run it with ``arguments``; ``heap`` as in ``128k`` or ``4M``."""

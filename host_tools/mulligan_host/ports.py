@@ -1,6 +1,7 @@
 """Serial ports: which there are, and why one can't be used, in one line."""
 
 import re
+from pathlib import Path
 
 import serial
 from serial.tools import list_ports
@@ -18,7 +19,7 @@ _WHY = (
     (r"invalid URL|unknown option", "is not a port: give a device such as /dev/ttyUSB0, or a URL as rfc2217://HOST:PORT"),
     (r"Errno (-2|-3|8|-5)\b|resolv|getaddrinfo|not known", "names a host that is not known: check the address"),
     (r"Errno 25\b|Inappropriate ioctl", "is a file, not a serial port"),
-    (r"Errno 5\b|Errno 6\b|Errno 19\b|returned no data|disconnected|readiness to read|ClearCommError|socket disconnected",
+    (r"Errno (5|6|19)\b|returned no data|reader thread died|disconnected|readiness to read|ClearCommError",
      "is gone: plug the board in again, and try once more"),
     (r"Errno 2\b|No such file|FileNotFound|could not find the file", "is not there: plug the board in"),
 )  # fmt: skip
@@ -27,6 +28,11 @@ _WHY = (
 def names() -> list[str]:
     """The serial ports of this machine that have a USB device behind them."""
     return sorted(port.device for port in list_ports.comports() if port.vid is not None)
+
+
+def is_port(name: str) -> bool:
+    """Whether ``name`` is a serial port's, and not a file's."""
+    return "://" in name or name.upper().startswith("COM") or Path(name).is_char_device()
 
 
 def choose(given: str | None) -> str:

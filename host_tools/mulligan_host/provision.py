@@ -80,28 +80,45 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
     """
     if not path.parent.is_dir():
         raise HostError(f"{path}: there is no directory {path.parent}; make it first")
-    config: dict[str, object] = {name: getattr(setup, name) for name in _PLAIN}
-    files = {name: resource(f"firmware/{name}").read_bytes() for name in ("boot.py", "main.py")}
-    for name, file in _CREDENTIALS.items():
-        if content := getattr(setup, name):
-            config[name] = file
-            files[file] = content
-    files[CONFIG] = json.dumps(config).encode()
-    trusted = root.unpack(setup.root)
-    if setup.order and not root.keys_for(trusted.root, root.FLEET):
-        raise HostError(f"root {trusted.root.number} lists no fleet key: a board that waits for an order would wait for ever")
-    if setup.cert or setup.key:
-        credentials.check(setup.cert, setup.key, [key.public for key in trusted.root.keys])
-    parts = [*([recognise(setup.model)] if setup.model is not None else []), *setup.parts]
-    keys = ceremony.partition(trusted, find(read_csv(resource(LAYOUT), size), "keys").size, setup.width)
-    regions = {"keys": keys, "journal": _journal(ceremony.packed(trusted), parts)}
-    regions.update({f"{part.plane}_0": part.content for part in parts})
     app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
+    keys = find(read_csv(resource(LAYOUT), size), "keys")
     try:
-        image.build_flash(path, size, resource(LAYOUT), app, {**files, **setup.files}, regions)
+        image.build_flash(path, size, resource(LAYOUT), app, files(setup), regions(setup, keys.size))
     except OSError as e:
         e.filename = str(path)
         raise
+
+
+def files(setup: Setup) -> dict[str, bytes]:
+    """What stands in vfs, by name: boot.py, main.py, the configuration, and what it names.
+
+    Raises: HostError for what is for TLS and could not work.
+    """
+    config: dict[str, object] = {name: getattr(setup, name) for name in _PLAIN}
+    found = {name: resource(f"firmware/{name}").read_bytes() for name in ("boot.py", "main.py")}
+    for name, file in _CREDENTIALS.items():
+        if content := getattr(setup, name):
+            config[name] = file
+            found[file] = content
+    found[CONFIG] = json.dumps(config).encode()
+    if setup.cert or setup.key:
+        credentials.check(setup.cert, setup.key, [key.public for key in root.unpack(setup.root).root.keys])
+    return {**found, **setup.files}
+
+
+def regions(setup: Setup, keys_size: int) -> dict[str, bytes]:
+    """What stands in partitions of ours, by label; the keys' has ``keys_size`` bytes.
+
+    Raises: FormatError; HostError if the root is not signed.
+    """
+    trusted = root.unpack(setup.root)
+    if setup.order and not root.keys_for(trusted.root, root.FLEET):
+        raise HostError(f"root {trusted.root.number} lists no fleet key: a board that waits for an order would wait for ever")
+    keys = ceremony.partition(trusted, keys_size, setup.width)
+    parts = [*([recognise(setup.model)] if setup.model is not None else []), *setup.parts]
+    found = {"keys": keys, "journal": _journal(setup.root, parts)}
+    found.update({f"{part.plane}_0": part.content for part in parts})
+    return found
 
 
 def _journal(trusted: bytes, parts: Sequence[Part]) -> bytes:

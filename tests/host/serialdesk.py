@@ -4,13 +4,14 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
 from mulligan_host.resources import resource
 from mulligan_host.virtual import firmware, image
@@ -35,7 +36,8 @@ class Tried:
 
 
 class Desk:
-    """A board, off at first. ``files`` are in its vfs; None: its flash is erased. A context manager."""
+    """A board, off at first. ``files`` are in its vfs, under ``layout``; None: its flash is erased. ``package``: what its
+    firmware has frozen. A context manager."""
 
     def __init__(
         self,
@@ -47,6 +49,8 @@ class Desk:
         chip: str = "esp32",
         faults: Faults = NONE,
         wall_watchdog: float = 1.0,
+        layout: Path = LAYOUT,
+        package: Callable[[MicroPython], Path] = build_package,
     ) -> None:
         self.work = work
         self.flash = work / "flash.bin"
@@ -54,12 +58,12 @@ class Desk:
         if files is None:
             create(self.flash, b"\xff" * SIZE_4MB)
         else:
-            image.build_flash(self.flash, SIZE_4MB, LAYOUT, self.app, files)
+            image.build_flash(self.flash, SIZE_4MB, layout, self.app, files)
         self.line = Line(usb=PROFILES[chip].usb)
         self._stack = ExitStack()
         self._stack.callback(self.line.close)
         self.board = self._stack.enter_context(
-            VirtualBoard(self.flash, [mp], line=self.line, chip=chip, wall_watchdog=wall_watchdog)
+            VirtualBoard(self.flash, [mp], package, line=self.line, chip=chip, wall_watchdog=wall_watchdog)
         )
         self.server: Server | None = None
         if rfc2217:

@@ -17,7 +17,9 @@ from mulligan_host import __version__
 from mulligan_host.errors import MulliganError
 
 # Each is a click command of that name, in the module of that name beside this one.
-_COMMANDS = ("app", "board", "demo", "hil", "image", "keys", "micropython", "model", "partitions", "patch", "release")
+_COMMANDS = (
+    "app", "board", "demo", "hil", "image", "keys", "micropython", "model", "package", "partitions", "patch", "release",
+)  # fmt: skip
 
 
 class _LazyGroup(click.RichGroup):

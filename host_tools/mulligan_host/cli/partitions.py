@@ -10,7 +10,7 @@ from rich.console import Console
 
 from mulligan.core import partitions as table
 from mulligan.core.partitions import Row
-from mulligan_host import boards, files, images, layouts, tables
+from mulligan_host import boards, files, images, layouts, loader, ports, tables
 from mulligan_host.cli import flashmap
 from mulligan_host.errors import HostError
 from mulligan_host.models.fit import packed_size
@@ -18,7 +18,7 @@ from mulligan_host.partitions import Place, read_csv, to_csv
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _UNITS = {"KB": 1 << 10, "MB": 1 << 20}
-_SOURCE = "a CSV, a binary table, an image for flashing, a dump of the flash, or the name of a layout of Mulligan's"
+_SOURCE = "a CSV, a binary table, an image, a dump of the flash, the name of a layout of Mulligan's, or a board's port"
 
 
 class _Number(click.ParamType[int]):
@@ -51,6 +51,7 @@ _FLASH_SIZE = click.option("--flash-size", type=_Size(), help="Of the flash, as 
 _OFFSET = click.option(
     "--offset", default=table.TABLE_OFFSET, type=_Number(), show_default="0x8000", help="Where the table is in flash."
 )
+_BOARD = click.option("--board", "board_name", help="What it is for, or what is at the port.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -83,13 +84,14 @@ def build(
 
 @partitions.command(help=f"Show the table in SOURCE: {_SOURCE}.")
 @click.argument("source")
+@_BOARD
 @_FLASH_SIZE
 @_OFFSET
 @click.option("--csv", "as_csv", is_flag=True, help="Print the CSV, as ESP-IDF's generator writes it.")
 @_JSON
-def show(source: str, flash_size: int | None, offset: int, as_csv: bool, as_json: bool) -> None:
+def show(source: str, board_name: str | None, flash_size: int | None, offset: int, as_csv: bool, as_json: bool) -> None:
     place = Place(offset)
-    found = tables.read(source, place)
+    found = _read(source, place, board_name)
     if as_csv:
         click.echo(to_csv(found.rows), nl=False)
         return
@@ -102,7 +104,7 @@ def show(source: str, flash_size: int | None, offset: int, as_csv: bool, as_json
 
 @partitions.command(help=f"Check what fits the layout in SOURCE: {_SOURCE}. Exit code 1 if something does not.")
 @click.argument("source")
-@click.option("--board", "board_name", help="The board it is for: its flash, and its layout's place.")
+@_BOARD
 @click.option("--firmware", type=_FILE, help="A combined MicroPython image, or an app image.")
 @click.option("--model", "models", multiple=True, type=_FILE, help="A slot image or a .tflite; repeat for more.")
 @_FLASH_SIZE
@@ -118,7 +120,7 @@ def check(
     as_json: bool,
 ) -> None:
     place = Place(offset)
-    found = tables.read(source, place)
+    found = _read(source, place, board_name)
     board = boards.load(board_name) if board_name else None
     size = flash_size or (board.flash if board else None) or found.flash_size or _smallest_flash(found.rows)
     sizes = [(path.name, packed_size(files.read(path))) for path in models]
@@ -151,11 +153,12 @@ def check(
 @partitions.command(help=f"Say what becomes of what a flash with OLD holds when NEW takes its place. Each is {_SOURCE}.")
 @click.argument("old")
 @click.argument("new")
+@_BOARD
 @_FLASH_SIZE
 @_OFFSET
 @_JSON
-def diff(old: str, new: str, flash_size: int | None, offset: int, as_json: bool) -> None:
-    sources = [tables.read(name, Place(offset)) for name in (old, new)]
+def diff(old: str, new: str, board_name: str | None, flash_size: int | None, offset: int, as_json: bool) -> None:
+    sources = [_read(name, Place(offset), board_name) for name in (old, new)]
     sizes = [source.flash_size or _smallest_flash(source.rows) for source in sources]
     size = flash_size or max(sizes)
     changes = layouts.diff(*(layouts.with_vfs(source.rows, size) for source in sources))
@@ -166,6 +169,20 @@ def diff(old: str, new: str, flash_size: int | None, offset: int, as_json: bool)
         click.echo(change_text(change))
     lost = [change.old.label for change in changes if change.loses and change.old]
     click.echo(f"what they hold is lost: {', '.join(lost)}" if lost else "nothing is lost")
+
+
+def _read(source: str, place: Place, board_name: str | None) -> tables.Source:
+    """The table in ``source``, wherever that is."""
+    if not ports.is_port(source):
+        return tables.read(source, place)
+    if board_name is None:
+        raise click.UsageError(f"{source}: say what board it is with --board")
+    with loader.connect(source, boards.load(board_name), lambda *_: None) as chip:
+        rows, flash_size = chip.table(), chip.flash_size
+        chip.reset()
+    if not rows:
+        raise HostError(f"{source}: its flash is erased where the table would be: mulligan board flash")
+    return tables.Source(source, "board", rows, flash_size or None)
 
 
 def change_text(change: layouts.Change) -> str:

@@ -1,19 +1,17 @@
 """``mulligan board flash``: stock MicroPython under a layout of Mulligan's."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import rich_click as click
 from rich.console import Console
-from rich.progress import Progress
 
 from mulligan.core.partitions import Row
 from mulligan_host import flashing, layouts, loader, ports
 from mulligan_host.cli import flashmap
 from mulligan_host.cli.board import options
 from mulligan_host.cli.partitions import as_dict, change_text
+from mulligan_host.cli.progress import parts
 from mulligan_host.errors import HostError
 
 
@@ -39,7 +37,7 @@ def flash(
     changes: list[layouts.Change] = []
     at = port if dry_run else ports.choose(port)
     if at is not None:
-        with _progress() as progress, loader.connect(at, plan.board, progress, baud) as chip:
+        with parts() as progress, loader.connect(at, plan.board, progress, baud) as chip:
             changes = _changes(plan, chip, erase_moved or dry_run)
             if not dry_run:
                 _write(plan, chip, changes)
@@ -48,7 +46,10 @@ def flash(
         click.echo(json.dumps(_described(plan, changes, dry_run)))
         return
     _print(plan, changes)
-    click.echo(f"nothing was written{'' if at else '; give --port to see what the board has'}" if dry_run else f"{at} is flashed")
+    if dry_run:
+        click.echo(f"nothing was written{'' if at else '; give --port to see what the board has'}")
+    else:
+        click.echo(f"{at} is flashed" + ("; press RESET (or EN)" if plan.board.port.reset == "none" else ""))
 
 
 def _changes(plan: flashing.Plan, chip: loader.Loader, agreed: bool) -> list[layouts.Change]:
@@ -111,17 +112,3 @@ def _label(change: layouts.Change) -> str:
     row: Row | None = change.old or change.new
     assert row is not None
     return str(row.label)
-
-
-@contextmanager
-def _progress() -> Iterator[loader.Progress]:
-    """A bar for each part that is written; nothing where stderr is no terminal."""
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks: dict[str, object] = {}
-
-        def show(what: str, done: int, total: int) -> None:
-            task = tasks.setdefault(what, bar.add_task(what, total=total) if what not in tasks else None)
-            bar.update(task, completed=done, total=total)  # type: ignore[arg-type]
-
-        yield show

@@ -1,0 +1,1 @@
+"""A board on a cable that runs MicroPython: what is done over its REPL."""

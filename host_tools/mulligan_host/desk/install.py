@@ -1,0 +1,168 @@
+"""The light install: Mulligan into ``vfs`` of a board on a cable, file by file, only what differs.
+
+For the desk. What it gives up: a power cut while ``vfs`` is written, or a ``vfs`` that does not mount, leaves a board that has to
+be installed again; and releases do not update the package.
+"""
+
+import hashlib
+import tempfile
+from base64 import b64encode
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mulligan.core import layout
+from mulligan_host import provision
+from mulligan_host.build import compile_tree
+from mulligan_host.desk import board
+from mulligan_host.desk.link import DeviceError, Link
+from mulligan_host.errors import HostError
+from mulligan_host.resources import resource
+
+PACKAGE = "/lib/mulligan"
+BOOT, USER_BOOT, MAIN = "/boot.py", "/user_boot.py", "/main.py"
+_OURS = "# Mulligan's boot.py"
+_DEFAULT = "# This file is executed on every boot"
+"""What MicroPython writes into a new filesystem."""
+_PIECE = 1024
+_SPARE_BLOCKS = 4  # for directories, and for the copy that is written before the old one goes
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass
+class Done:
+    """What an install did."""
+
+    package: str = ""
+    """Where the package is: PACKAGE, or frozen in the firmware."""
+    copied: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    left: dict[str, str] = field(default_factory=dict)
+    """The user's files that stand in the place of ours: path to what was done about it."""
+    provisioned: bool = False
+    """Whether keys and journal were written; False: they were there."""
+
+
+def package(arch: str | None) -> dict[str, bytes]:
+    """The device package for ``arch``, by its path under PACKAGE. Raises: HostError if it does not compile."""
+    with tempfile.TemporaryDirectory(prefix="mulligan-package-") as name:
+        root = Path(name)
+        compile_tree(resource("firmware/mulligan"), root, arch, prefix="mulligan")
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.mpy"))}
+
+
+def install(link: Link, setup: provision.Setup, app: bytes | None, progress: Progress) -> Done:
+    """Install on the board at the raw REPL of ``link``. ``app``: a main.py that takes the place of whatever is there.
+
+    Raises: HostError where Mulligan can't run there, or vfs is too small; nothing was changed then. DeviceError, HostError later:
+    a second install goes on where this one ended.
+    """
+    files = provision.files(setup)
+    boot, main = files.pop("boot.py"), files.pop("main.py")
+    rest = {f"/{name}": content for name, content in files.items()}
+    seen = board.look(link, [BOOT, USER_BOOT, MAIN, *rest], [PACKAGE])
+    board.require(seen, link.port)
+    kept = board.journal(link)
+    if kept and kept.state.on_trial():
+        raise HostError(f"{link.port}: a version is on trial there: wait for its end (mulligan board status)")
+    old_boot = _text(link, BOOT) if BOOT in seen.files else ""
+    done = Done()
+    wanted = dict(rest)
+    if link.run("frozen"):
+        done.package = "frozen in the firmware"
+    else:
+        done.package = PACKAGE
+        wanted |= {f"{PACKAGE}/{name}": content for name, content in package(seen.arch).items()}
+    theirs = BOOT in seen.files and not old_boot.startswith((_OURS, _DEFAULT)) and seen.files[BOOT] != _sha(boot)
+    if theirs and USER_BOOT in seen.files:
+        raise HostError(f"{link.port}: {BOOT} is yours, and so is {USER_BOOT}, its place beside ours: join them first")
+    wanted[BOOT] = boot
+    if app is not None:
+        wanted[MAIN] = app
+    elif MAIN not in seen.files:
+        wanted[MAIN] = main
+    elif seen.files[MAIN] != _sha(main):
+        done.left[MAIN] = "yours is left alone: it has to call mulligan.step() or mulligan.run()"
+    changed = {path: content for path, content in wanted.items() if seen.files.get(path) != _sha(content)}
+    done.unchanged = sorted(set(wanted) - set(changed))
+    _require_room(link, seen, changed)
+    if theirs:
+        link.execute(f"import os\nos.rename({BOOT!r}, {USER_BOOT!r})")
+        done.left[BOOT] = f"yours is {USER_BOOT} now, and ours runs it"
+    # boot.py comes last: until then the board boots as it did before.
+    order = sorted(changed, key=lambda path: (path == BOOT, path == MAIN, path))
+    _copy(link, {path: changed[path] for path in order}, progress)
+    done.copied = order
+    stale = sorted(path for path in seen.files if path.startswith(PACKAGE + "/") and path not in wanted)
+    if stale and done.package == PACKAGE:
+        link.execute("import os\n" + "".join(f"os.remove({path!r})\n" for path in stale))
+        done.removed = stale
+    done.provisioned = _provision(link, seen, setup)
+    return done
+
+
+def _provision(link: Link, seen: board.Seen, setup: provision.Setup) -> bool:
+    """Write keys and journal where they are blank; the journal last, as it makes the keys count."""
+    regions = provision.regions(setup, int(seen.partition(layout.KEYS)[0][3]))
+    if not link.run("poke", layout.JOURNAL):
+        return False
+    if not link.run("poke", layout.KEYS):
+        link.execute(f"wipe({layout.KEYS})")  # without a journal nothing vouches for them: an earlier install was cut short here
+    _put(link, layout.KEYS, regions["keys"])
+    _put(link, layout.JOURNAL, regions["journal"])
+    return True
+
+
+def _put(link: Link, subtype: int, content: bytes) -> None:
+    """Write ``content`` to a blank partition, by a function of runtime/poke.py, which is still there."""
+    for at in range(0, len(content), _PIECE):
+        piece = content[at : at + _PIECE]
+        if piece.strip(b"\xff"):
+            link.execute(f"put_at({subtype}, {at}, {piece!r})")
+
+
+def _copy(link: Link, files: Mapping[str, bytes], progress: Progress) -> None:
+    """Copy each under another name, verify it, and then put it in its place: no file is ever half there."""
+    parents = {parent.as_posix() for path in files for parent in Path(path).parents} - {"/"}
+    link.run("files", sorted(parents))
+    total, done = sum(map(len, files.values())), 0
+    for path, content in files.items():
+        try:
+            for at in range(0, len(content), _PIECE) or [0]:
+                piece = b64encode(content[at : at + _PIECE]).decode()
+                last = f"\nprint(settle({path!r}, {_sha(content)!r}))" if at + _PIECE >= len(content) else ""
+                said = link.execute(f"put({path!r}, {not at}, {piece!r}){last}")
+                done += len(content[at : at + _PIECE])
+                progress("copying", done, total)
+        except DeviceError as e:
+            if "ENOSPC" in str(e) or "OSError: 28" in str(e):
+                raise HostError(f"{link.port}: {path}: vfs is full: remove files, or flash a layout with a larger one") from None
+            raise
+        if said.strip() != "True":
+            raise HostError(f"{link.port}: {path} arrived damaged: check the cable, and install again; it goes on from there")
+
+
+def _require_room(link: Link, seen: board.Seen, files: Mapping[str, bytes]) -> None:
+    needed = _SPARE_BLOCKS + sum(-(-len(content) // seen.block) for content in files.values())
+    # What is replaced gives its blocks back, one file at a time.
+    freed = sum(1 for path in files if path in seen.files)
+    if files and needed - freed > seen.free:
+        has, needs = seen.free * seen.block // 1024, (needed - freed) * seen.block // 1024
+        raise HostError(
+            f"{link.port}: vfs has {has} KiB free, this needs {needs}: "
+            "remove files, flash a layout with a larger vfs (desk-4mb), or firmware that has Mulligan frozen in"
+        )
+
+
+def _text(link: Link, path: str) -> str:
+    """The beginning of a file on the board."""
+    try:
+        return link.execute(f"print(open({path!r}).read(64), end='')")
+    except DeviceError:
+        return ""
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

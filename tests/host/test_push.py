@@ -1,0 +1,115 @@
+"""Releases over the cable: the device's own installer and its own checks, at the end of a serial line."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from host import rig
+from host.models import Command
+from host.serialdesk import Desk
+from mulligan_host import ceremony, keys, provision, release
+from mulligan_host.desk.report import Event, parse
+from mulligan_host.micropython import MicroPython
+
+pytestmark = [  # of pyserial's on RFC 2217, which leaves the socket of a dead line to the collector
+    pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+HEALTH = release.Health(correct=3)
+
+
+class Fleet:
+    """Releases, and a board on a cable that trusts their key and serves model 1.0.0."""
+
+    def __init__(self, work: Path, mp: MicroPython, stack: ExitStack) -> None:
+        self.directory = release.Directory(work / "releases")
+        keys.create(work / "k.pem")
+        self.signer = keys.load_signer(work / "k.pem")
+        trusted = ceremony.first([keys.Signer.generate()], [keys.load_public(work / "k.pub.pem")])
+        setup = provision.Setup("virtual", trusted, rig.image("1.0.0"), files={"main.py": rig.app()})
+        provision.virtual_flash(work / "new", setup, mp)
+        self.content = (work / "new").read_bytes()
+        self._work, self._mp, self._stack = work, mp, stack
+        self.publish("1.0.0")
+
+    def publish(self, version: str, content: bytes | None = None, signer: keys.Signer | None = None) -> None:
+        order = release.Order(content or rig.image(version), ["virtual"], HEALTH, version)
+        self.directory.build(order)
+        self.directory.sign(version, signer or self.signer)
+
+    def board(self, **options: Any) -> Desk:
+        desk = self._stack.enter_context(Desk(self._work, self._mp, None, wall_watchdog=5.0, **options))
+        desk.board.flash.program(0, self.content)
+        desk.board.power_on()
+        desk.board.wait("serving")
+        return desk
+
+
+@pytest.fixture
+def fleet(tmp_path: Path, micropython32: MicroPython) -> Iterator[Fleet]:
+    with ExitStack() as stack:
+        yield Fleet(tmp_path, micropython32, stack)
+
+
+@pytest.fixture
+def push(command: Command, tmp_path: Path) -> Callable[..., Any]:
+    def run(desk: Desk, code: int = 0) -> Any:
+        said = command("board", "push", tmp_path / "releases", "--port", desk.port, "--json", code=code)
+        return said if code else json.loads(said)
+
+    return run
+
+
+def model(command: Command, desk: Desk) -> Any:
+    (entry,) = [
+        plane
+        for plane in json.loads(command("board", "status", "--port", desk.port, "--json"))["planes"]
+        if plane["plane"] == "model"
+    ]
+    return entry
+
+
+def test_a_release_is_pushed_tried_and_confirmed(fleet: Fleet, push: Callable[..., Any], command: Command) -> None:
+    """Then there is nothing new; and by hand it goes back to the version before."""
+    fleet.publish("1.1.0")
+    desk = fleet.board()
+    said = push(desk)
+    assert said["outcome"] == "confirmed"
+    assert [event["event"] for event in said["events"]].count("installed") == 1
+    found = model(command, desk)
+    assert (found["version"], found["trial"], found["spare"]["version"]) == ("1.1.0", None, "1.0.0")
+    assert push(desk)["outcome"] == "nothing new"
+    said = command("board", "rollback", "model", "--port", desk.port)
+    assert said == "digits is 1.0.0 again\n"
+    assert model(command, desk)["version"] == "1.0.0"
+    said = command("board", "rollback", "model", "--port", desk.port, code=1)
+    assert "NotAvailable" in said
+    assert desk.board.violations == []
+
+
+def test_a_bad_release_goes_back(fleet: Fleet, push: Callable[..., Any], command: Command) -> None:
+    fleet.publish("1.1.0", rig.with_wrong_outputs(rig.image("1.1.0")))
+    desk = fleet.board()
+    assert "digits 1.1.0 failed its trial" in push(desk, code=1)
+    found = model(command, desk)
+    assert (found["version"], found["frozen"]) == ("1.0.0", 1)
+    assert "refused" in push(desk, code=1)
+
+
+def test_a_strangers_release_is_refused(fleet: Fleet, push: Callable[..., Any], command: Command) -> None:
+    fleet.publish("1.1.0", signer=keys.Signer.generate())
+    desk = fleet.board()
+    assert "refused: JWS: signed by a key that is not pinned here" in push(desk, code=1)
+    assert model(command, desk)["version"] == "1.0.0"
+
+
+def test_reports_are_read_as_they_are_written() -> None:
+    assert parse("mulligan: waiting code=60 ms=1000 reason=HTTP: link lost: a=b") == Event(
+        "waiting", {"code": "60", "ms": "1000"}, "HTTP: link lost: a=b"
+    )
+    assert parse("mulligan: polled") == Event("polled", {})
+    assert parse("app: version=1") is None
