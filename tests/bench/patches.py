@@ -1,10 +1,12 @@
-"""Our patches of the models in models/, beside the full artifact and bsdiff4."""
+"""Our patches of the models in models/, beside the full artifact and bsdiff4; and what decoding them costs (see ``decode``)."""
 
 from collections.abc import Iterator
+from hashlib import sha256
 
-import bsdiff4
+import decode
 from rich.table import Table
 
+from mulligan.core import patch
 from mulligan_host import delta, pack
 from mulligan_host.micropython import MicroPython
 from mulligan_host.models.samples import load_samples
@@ -29,3 +31,24 @@ def tables(ports: list[MicroPython]) -> Iterator[Table]:
         share = f"{100 * made / len(new):.1f}"
         table.add_row(version, *map(str, sizes), share, str(len(bsdiff4.diff(base, new))))
     yield table
+    for mp in ports:
+        yield _costs(mp, images)
+
+
+def _costs(mp: MicroPython, images: dict[str, bytes]) -> Table:
+    table = Table(title=f"decoding, {mp.label}", title_justify="left")
+    for column in ("from", "to", "tier", "bytes", "heap, at most", "time of a byte, by a viper loop's"):
+        table.add_column(column, justify="right")
+    for old, new, tier in (
+        ("1.0.0", "1.1.0", patch.TIER_DEFLATE),
+        ("1.0.0", "1.1.0", patch.TIER_RANGE),
+        ("1.0.0", "1.3.0-slow", patch.TIER_DEFLATE),
+        ("1.0.0", "1.3.0-slow", patch.TIER_RANGE),
+        ("", "1.1.0", patch.TIER_DEFLATE),
+    ):
+        base, artifact = images.get(old, b""), images[new]
+        data = delta.make(base, artifact, (tier,))
+        heap = decode.heap(mp, base, artifact, sha256(artifact).digest(), data)
+        cost = f"{decode.cost(mp, base, data):.1f}" if mp.has_native else "no viper"
+        table.add_row(old or "nothing", new, str(tier), str(len(data)), str(heap), cost)
+    return table

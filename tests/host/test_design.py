@@ -25,7 +25,7 @@ from host.rig import image
 from mulligan import engines
 from mulligan.core import bootchooser, bootwords, manifest, p256, patch
 from mulligan.core.journal import MAX_STARTS
-from mulligan.core.segments import PIECE
+from mulligan.core.kinds import PIECE
 from mulligan_host import combs, delta, demo, pack, release
 from mulligan_host.delta import maker
 from mulligan_host.models.samples import load_samples
@@ -194,7 +194,7 @@ def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     assert f"({len(new)} bytes)" in DESIGN.read_text(encoding="utf-8")
     rows = TABLES["Chunks: sizes"]
-    for row, bits in zip(rows, (12, patch.MAX_CHUNK_BITS), strict=False):
+    for row, bits in zip(rows, (12, 15), strict=False):
         monkeypatch.setattr(maker, "CHUNK_BITS", bits)
         monkeypatch.setattr(maker, "FULL_CHUNK_BITS", bits)
         for column, old in (("bytes of patch", base), ("bytes of the full artifact", b"")):

@@ -27,12 +27,12 @@ from mulligan.core import (
     events,
     jws,
     keytables,
+    kinds,
     manifest,
     order,
     p256_comb,
     patch,
     root,
-    segments,
     slot,
     state,
 )
@@ -172,18 +172,17 @@ def test_sizes_of_comb_tables_and_hints() -> None:
 
 def test_the_contexts_of_numbers() -> None:
     """The figures of the text: "Contexts of numbers"."""
-    kinds = range(segments.KINDS)
-    assert (segments.LENGTH, segments.DISTANCE, segments.FACTOR, len(kinds)) == (12, 24, 36, 12)
-    assert (segments.BACK + segments.REPEAT, segments.BACK, segments.LAYOUT) == (26, 24, 25)
+    assert (kinds.LENGTH, kinds.DISTANCE, kinds.FACTOR, kinds.KINDS) == (12, 24, 36, 12)
+    assert (kinds.BACK + kinds.REPEAT, kinds.BACK, kinds.LAYOUT) == (26, 24, 25)
     assert contexts.TABLES.tolist()[18:] == [0] * 13 + [1, 1, 2, 3, 3]
     text = (ROOT / "docs" / "SPEC.md").read_text(encoding="utf-8")
     assert ", ".join(map(str, contexts.TABLES.tolist()[:18])) in text
 
 
 def test_segment_kinds() -> None:
-    kinds = {row["kind"].strip("`"): int(row["value"]) for row in SPEC["Patch: segments"]}
-    assert all(getattr(segments, kind) == value for kind, value in kinds.items())
-    assert list(kinds.values()) == list(range(segments.KINDS))
+    values = {row["kind"].strip("`"): int(row["value"]) for row in SPEC["Patch: segments"]}
+    assert all(getattr(kinds, kind) == value for kind, value in values.items())
+    assert list(values.values()) == list(range(kinds.KINDS))
 
 
 @pytest.mark.parametrize("caption", FIELDS)

@@ -3,7 +3,7 @@
 from io import BytesIO
 
 from .errors import PatchError
-from .segments import COPY
+from .kinds import COPY
 
 try:
     from .blend_viper import add8, gather32
@@ -74,7 +74,7 @@ class Inflated:
 
     def hungry(self):
         """Whether feed() must come first, before anything else is asked for."""
-        return self.left and self.held() < AHEAD
+        return self.left and self._end - self._stream.tell() < AHEAD
 
     def held(self):
         """How many bytes were read and not used yet."""

@@ -19,8 +19,8 @@ HEADER_SIZE = 84
 TABLE_ENTRY = "<I4s"  # bytes of the chunk in the patch, check() of the chunk of the artifact
 ENTRY_SIZE = 8
 MIN_CHUNK_BITS = 12  # a chunk is a whole number of flash sectors
-MAX_CHUNK_BITS = 15
-MAX_CHUNKS = 2048
+MAX_CHUNK_BITS = 20
+MAX_CHUNKS = 64  # so that a table takes half a KB, whatever the artifact
 _HEADER = "<4sBBBBII32s32sI"
 
 # rate: how fast the models of TIER_RANGE adapt, 0 for TIER_DEFLATE; base_size 0: needs no base; table: the bytes of the chunk

@@ -4,7 +4,7 @@ from array import array
 
 from . import contexts as at
 from .errors import PatchError
-from .segments import ADD8, DIRECT8, LITERAL, PRUNE8
+from .kinds import ADD8, DIRECT8, LITERAL, PRUNE8
 
 try:
     from .blend_viper import copy

@@ -9,43 +9,34 @@ from hashlib import sha256
 
 from . import patch
 from .errors import PatchError
+from .kinds import (
+    ADD32,
+    BACK,
+    BLOCK,
+    COPY,
+    DISTANCE,
+    FACTOR,
+    FLOATMUL,
+    KINDS,
+    LAYOUT,
+    LENGTH,
+    MAX_CHANNELS,
+    MAX_FACTOR8,
+    MAX_FACTOR32,
+    MAX_SIZE,
+    MULADD32,
+    PIECE,
+    REPEAT,
+    SCALE8,
+    UNIT8,
+    UNIT32,
+)
 
 try:
     from .blend_viper import copy, floatmul, muladd32, scale8
 except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; .mpy of another architecture
     from .blend import copy, scale8
     from .rescale import floatmul, muladd32
-
-# Kinds. The length of the first eight is in bytes, that of the others in words of 32 bits.
-LITERAL = 0  # bytes as they are
-DIRECT8 = 1  # the same, modelled as int8 weights
-REPEAT = 2  # earlier bytes of the artifact
-COPY = 3  # bytes of the base
-ADD8 = 4  # bytes of the base, with differences
-DRIFT8 = 5  # the same, modelled as int8 weights
-PRUNE8 = 6  # the same, many of which became 0
-SCALE8 = 7  # int8 weights of the base, rescaled by channel, with differences
-ADD32 = 8  # words of the base, with differences
-FLOAT32 = 9  # the same, modelled as float32
-MULADD32 = 10  # int32 of the base, rescaled by channel, with differences
-FLOATMUL = 11  # float32 of the base or of the artifact, times a constant, with differences
-KINDS = 12
-
-# Contexts of the numbers. A kind's is the kind before it.
-LENGTH = KINDS  # + kind
-DISTANCE = 2 * KINDS  # + kind
-BACK = DISTANCE  # + kind: REPEAT has no distance, FLOATMUL has both, by DISTANCE + 0
-FACTOR = 3 * KINDS  # of SCALE8; + 1 of MULADD32; FLOATMUL's are + 2 and + 3
-LAYOUT = DISTANCE + 1  # run and place; + 1: channels
-
-BLOCK = 256  # bytes decoded at once
-PIECE = 1024  # bytes given to the sink at once
-MAX_CHANNELS = 256
-MAX_SIZE = 1 << 28  # of a base, an artifact and what stands for a part of one
-UNIT8 = 1 << 16  # a factor of SCALE8 that changes nothing
-UNIT32 = 1 << 28  # the same of MULADD32
-MAX_FACTOR8 = 1 << 22
-MAX_FACTOR32 = 1 << 31
 
 
 class Decoder:

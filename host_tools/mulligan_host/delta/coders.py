@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from mulligan.core import blend, contexts, entropy, rescale
-from mulligan.core import segments as kinds
+from mulligan.core import blend, contexts, entropy, kinds, rescale
 
 from .segment import NOWHERE, Segment
 

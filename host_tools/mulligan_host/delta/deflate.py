@@ -37,11 +37,12 @@ def quick(data: bytes) -> bytes:
 
 def deflate(data: bytes) -> bytes:
     """Return the shortest stream that is found."""
-    if not data:
-        return quick(data)
+    shortest = quick(data)
+    if len(shortest) > len(data):
+        return shortest  # stored: where zlib's strategies save nothing, this does not either
     found = lz77.matches(data)
     tokens = _optimised(data, found, 0, len(data))
-    best = [quick(data), _stream(data, [tokens])]
+    best = [shortest, _stream(data, [tokens])]
     bounds = [0, *_split(tokens), len(data)]
     if len(bounds) > 2:
         best.append(_stream(data, [_optimised(data, found, *ends) for ends in pairwise(bounds)]))

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mulligan.core import patch
-from mulligan.core import segments as kinds
+from mulligan.core import kinds, patch, segments
 
 from . import container, tflite
 from .segment import NAMES
@@ -85,7 +84,7 @@ class Explained:
         }
 
 
-class _Tracer(kinds.Decoder):
+class _Tracer(segments.Decoder):
     """A decoder that notes each segment."""
 
     def __init__(self, found: list[Traced], *arguments: Any) -> None:

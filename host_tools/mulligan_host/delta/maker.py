@@ -6,17 +6,16 @@ from functools import lru_cache
 from hashlib import sha256
 from struct import pack
 
-from mulligan.core import patch
-from mulligan.core import segments as kinds
+from mulligan.core import kinds, patch
 from mulligan_host.errors import HostError
 
 from . import coders, deflate, matching, model, repeats, tflite
 from .container import apply
 from .segment import Segment, cut, merged
 
-CHUNK_BITS = 15  # of a patch: 32 KiB, which costs next to nothing against one stream
-FULL_CHUNK_BITS = 12  # of a full artifact, which is long: a lost link then costs one flash sector
-MAX_ARTIFACT = 1 << 26
+CHUNK_BITS = 15  # of a patch, at least: 32 KiB, which costs next to nothing against one stream
+FULL_CHUNK_BITS = 12  # of a full artifact, at least, as that is long: a lost link then costs one flash sector
+MAX_ARTIFACT: int = patch.MAX_CHUNKS << patch.MAX_CHUNK_BITS
 RATES = (5, 4, 6)  # the first is that by which strategies are compared
 _COPY_FROM = {patch.TIER_DEFLATE: 1000, patch.TIER_RANGE: 1000}  # equal bytes in a row that are worth a segment of their own
 _PARSE_SAVES = 0.88  # of what zlib gives: what the optimal parse comes to at best
@@ -51,7 +50,7 @@ def compare(base: bytes, new: bytes, tiers: Iterable[int] | None = None, progres
     """
     if not 0 < len(new) <= MAX_ARTIFACT:
         raise HostError(f"an artifact of {len(new)} bytes cannot be patched: 1 to {MAX_ARTIFACT}")
-    bits = CHUNK_BITS if base else FULL_CHUNK_BITS
+    bits = max(CHUNK_BITS if base else FULL_CHUNK_BITS, ((len(new) - 1) // patch.MAX_CHUNKS).bit_length())
     planner = _Strategies(base, new, progress)
     sizes: dict[tuple[int, str], int] = {}
     found: list[tuple[int, int, list[bytes]]] = []

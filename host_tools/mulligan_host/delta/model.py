@@ -12,8 +12,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mulligan.core import rescale
-from mulligan.core import segments as kinds
+from mulligan.core import kinds, rescale
 
 from . import matching, tflite
 from .segment import Segment

@@ -7,7 +7,7 @@ makes of segments.
 from collections.abc import Iterator
 from math import log2
 
-from mulligan.core import segments as kinds
+from mulligan.core import kinds
 
 from .segment import Segment
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from mulligan.core import segments as kinds
+from mulligan.core import kinds
 
 WORDS = frozenset({kinds.ADD32, kinds.FLOAT32, kinds.MULADD32, kinds.FLOATMUL})
 NAMES = {

@@ -1,0 +1,47 @@
+"""What decoding costs the device: heap, on the 32-bit port, and time, as a ratio inside one process."""
+
+import random
+from hashlib import sha256
+
+import pytest
+
+from bench import decode
+from host.rig import image
+from mulligan.core import patch
+from mulligan_host import delta
+from mulligan_host.micropython import MicroPython
+
+HEAP = {patch.TIER_DEFLATE: 16 * 1024, patch.TIER_RANGE: 24 * 1024}
+TIME = {patch.TIER_DEFLATE: 40, patch.TIER_RANGE: 90}  # bytes of a viper loop; the firmware's inflater alone takes 12 of tier 1's
+TIERS = pytest.mark.parametrize("tier", HEAP, ids=["tier 1", "tier 2"])
+
+pytestmark = pytest.mark.upy
+
+
+@TIERS
+def test_heap_of_an_installation(tier: int, micropython32: MicroPython) -> None:
+    base, new = image("1.0.0"), image("1.1.0")
+    data = delta.make(base, new, (tier,))
+    assert delta.read_header(data).tier == tier
+    assert decode.heap(micropython32, base, new, sha256(new).digest(), data) <= HEAP[tier]
+
+
+def test_heap_does_not_grow_with_the_artifact(micropython32: MicroPython) -> None:
+    """But for the chunk table, which has half a KB at most."""
+    chance = random.Random(1)
+    found = []
+    for size in (40_000, 1_600_000):
+        new = chance.randbytes(size)
+        data = delta.make(b"", new)
+        found.append(decode.heap(micropython32, b"", new, sha256(new).digest(), data))
+    small, large = found
+    assert large <= small + patch.ENTRY_SIZE * patch.MAX_CHUNKS
+
+
+@TIERS
+def test_time_of_a_byte(tier: int, micropython32: MicroPython) -> None:
+    if not micropython32.has_native:
+        pytest.skip(f"{micropython32.label} has no native emitter, so nothing to compare with")
+    base, new = image("1.0.0"), image("1.3.0-slow")  # another net: a dense patch
+    data = delta.make(base, new, (tier,))
+    assert decode.cost(micropython32, base, data) <= TIME[tier]
