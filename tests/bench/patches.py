@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from hashlib import sha256
 
+import bsdiff4
 import decode
 from rich.table import Table
 
