@@ -91,7 +91,8 @@ def recovery():
 
 
 def take(source):
-    """Have the next steps take a release from ``source``, get(url, start, limit), in place of the network; once."""
+    """Have the next steps take a release from ``source``, once, in place of the network: get(url, start, limit, tag) as of
+    `port.http.Client`, and raising NotFound where there is no such file."""
     _device().take(source)
 
 

@@ -31,7 +31,7 @@ _IDLE_MS = 60000  # between two looks where there is no release directory
 class Agent:
     """``config``: a settings.Config; ``keys``: the Region of the keys partition; ``ports``: as for trial.Trials.
 
-    ``client``: get(url, start, limit) gives the body of a file of the release directory, as http.Client does, or raises
+    ``client``: get(url, start, limit, tag) gives the Body of a file of the release directory as http.Client does, or raises
     TransportError. Without a URL in ``config`` there is no directory to poll.
     """
 

@@ -69,7 +69,7 @@ class Device:
         return wait_ms
 
     def take(self, source):
-        """Have the next steps poll ``source``, get(url, start, limit) as for agent.Agent, once, before the network again."""
+        """Have the next steps poll ``source``, a client as for agent.Agent, once, before the network again."""
         self._steps.close()
         self._steps = self._agent.steps(source)
 

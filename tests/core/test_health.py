@@ -211,3 +211,48 @@ def test_every_so_manieth():
         offered += 1
         watched.offer(b"x", b"\1\2")
     assert taken == [3, 6, 9]
+
+
+def live(outputs, times=None, fails=(), **limits):
+    """Judge the answers ``outputs`` of an app's inferences; golden vectors whose winners are 0, 1, 1, 2."""
+    winners = [bytes([0x7F if i == w else 0x80 for i in range(3)]) for w in range(3)]
+    data = slot.build("m", "1.0.0", b"model", 16, [(winners[w], winners[w], None) for w in (0, 1, 1, 2)], [], [])
+    judged = rules(correct=0, latency_us=limits.pop("latency_us", 0), live_runs=len(outputs), **limits)
+    watch = health.Live(slot.parse(data, len(data)), judged, Image(data), Clock(times or [1] * len(outputs)))
+    engine = Engine()
+    done = False
+    for at, wanted in enumerate(outputs):
+        assert not watch.judge(judged)
+        engine.input(0)[:] = winners[wanted]
+        if at in fails:
+            engine.invoke = lambda: 1 // 0
+            raises(ZeroDivisionError, watch.invoke, engine)
+            del engine.invoke
+        else:
+            watch.invoke(engine)
+        done = at == len(outputs) - 1
+    assert done
+    return watch.judge(judged)
+
+
+def test_live_runs_that_answer_like_the_golden_vectors():
+    assert live([0, 1, 1, 2] * 3, live_drift=1)
+    assert live([0] * 4)  # without a limit
+
+
+def test_live_runs_with_other_winners():
+    # 0, 0, 0, 0 against 0, 1, 1, 2: three quarters of the mass lie elsewhere.
+    assert live([0] * 4, live_drift=750)
+    said = str(raises(HealthError, lambda: live([0] * 4, live_drift=749)))
+    assert said == "live_drift: winners differ by 750 per mille, 749 may"
+
+
+def test_live_runs_that_raise():
+    assert live([0, 1, 1, 2], fails=(1,), live_errors=1)
+    said = str(raises(HealthError, lambda: live([0, 1, 1, 2], fails=(1,))))
+    assert said == "live_errors: 1 of 2 inferences raised, 0 may"
+
+
+def test_live_runs_that_are_slow():
+    said = str(raises(HealthError, lambda: live([0, 1, 1, 2], times=[5, 50, 5, 5], latency_us=9)))
+    assert said == "latency_us: 50 us for an inference, 9 allowed"
