@@ -5,7 +5,7 @@ import os
 from .agent import Agent
 from .borrow import Borrowed
 from .core import layout
-from .core.errors import FlashError, NotAvailable
+from .core.errors import FlashError, NoSlot, NotAvailable
 from .core.journal import Journal
 from .logbook import Log
 from .port import system
@@ -51,6 +51,8 @@ class Device:
             self.recovering = action == "recover" or self._system.held(self._config.recovery_pin)
             if not self.recovering:
                 self.recovering = not startup.serve_all(self._ports, action == "try", self._config.watchdog_ms)
+        if self._config.url and len(self._keys) != 1:
+            raise NoSlot("the partition table has no keys partition: flash a layout of Mulligan's")
         self._failed = self._journal.faults() > self._journal.starts()
         client = _Client(self._credentials, self._clock.now)
         self._agent = Agent(self._config, self._keys[0] if self._keys else None, client, self._ports)
@@ -62,7 +64,10 @@ class Device:
             self._system.feed()  # on trial, only the trial's own progress feeds it
             if self._failed and self._clock.elapsed_ms(self._system.since) > _WELL_MS and not self.recovering:
                 self._failed = False
-                self._journal.forgive()
+                try:
+                    self._journal.forgive()
+                except FlashError as e:  # then the failures stand
+                    self._report("unwritten", code=e.code, reason=e)
         started = self._clock.ticks_us()
         wait_ms = next(self._steps)
         self._longest_us = max(self._longest_us, self._clock.elapsed_us(started))

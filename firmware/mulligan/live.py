@@ -55,10 +55,16 @@ def _linked(trial, ports, entries, probe):
     """A set that came over the network, and may have broken the link, has to reach the release directory again."""
     if not (probe and needs_reset(entries) and ports[0].state.linked):
         return
+    clock = ports[4]
     while True:
         try:
             probe()
             return
         except TransportError as e:
-            trial.wait(entries, "the release directory was not reached ({})".format(e))
-        yield _RETRY_MS
+            missing = "the release directory was not reached ({})".format(e)
+        since = clock.ticks_ms()
+        waited_ms = 0
+        while waited_ms < _RETRY_MS:
+            trial.wait(entries, missing)
+            yield _RETRY_MS - waited_ms
+            waited_ms = clock.elapsed_ms(since)

@@ -7,12 +7,14 @@ from .core.state import MAX_ENTRIES, Entry
 class Slots:
     """The slot pairs of the partition table: ``pairs`` is {plane: [(Region, Region)]}.
 
-    running: the firmware slot that runs, or None where there is no pair of them.
+    running: the firmware slot that runs, or None where there is no pair of them; ``pending``: whether the bootloader would abort
+    it, and start the other one.
     """
 
     def __init__(self, pairs, running):
         self._pairs = pairs
         self.running = running
+        self.pending = False
 
     def planes(self):
         """The planes that can be updated here."""
@@ -39,9 +41,9 @@ class Slots:
         return self._slot(entry, entry.slot) if entry.slot is not None else None
 
     def inactive(self, entry):
-        """The Region that may be written. Raises: NoSlot where that is the firmware that runs."""
-        if entry.plane == "firmware" and entry.inactive() == self.running:
-            raise NoSlot("firmware: what runs is not the confirmed slot, so that neither may be written")
+        """The Region that may be written. Raises: NoSlot where that is the firmware that runs, or would take over."""
+        if entry.plane == "firmware" and (self.pending or entry.inactive() == self.running):
+            raise NoSlot("firmware: what runs is not confirmed, so that neither slot may be written")
         return self._slot(entry, entry.inactive())
 
     def tried(self, entry):

@@ -1,7 +1,7 @@
 """What a boot does once: decide what it is for, and put into service what is confirmed, or on trial from a reset."""
 
 from .borrow import Borrowed
-from .core.bootwords import RECOVER, WATCHDOG
+from .core.bootwords import RECOVER, STRAY, WATCHDOG
 from .core.digest import digest_of
 from .core.errors import FlashError, MulliganError, NoMemory, NotAvailable, PolicyError, described
 from .core.state import needs_reset, together
@@ -46,6 +46,8 @@ def decide(ports):
             trial.Trials(ports).arm(tried)
     elif action == "return":
         _switch(ports, firmware)
+    elif action == "serve" and seen == STRAY:
+        _adopt(ports, firmware)
     elif action == "fall back":
         failures = journal.faults() - journal.starts()
         go_back(ports, back, "{} failed boots in a row, the last by {} reset".format(failures, by), True)
@@ -58,12 +60,12 @@ def _reconcile(ports):
     journal, slots, _, system, _, _ = ports
     if slots.running is None:
         return False
-    pending = system.firmware()[1]
+    slots.pending = system.firmware()[1]
     entry = journal.state.only("firmware")
-    if pending and entry and entry.slot == slots.running:
+    if slots.pending and entry and entry.slot == slots.running:
         system.keep()
-        return False
-    return pending
+        slots.pending = False
+    return slots.pending
 
 
 def _switch(ports, entry):
@@ -73,8 +75,19 @@ def _switch(ports, entry):
         system.select(entry.slot)  # cut: the same decision at the next boot
     except FlashError as e:
         report("stray", slot=slots.running, reason=described(e))
+        _adopt(ports, entry)
         return
     system.reset()
+
+
+def _adopt(ports, entry):
+    """What runs is the confirmed firmware from this record on, as the bootloader does not start the other one: else neither slot
+    could be written, and nothing could mend it."""
+    journal, slots, _, _, _, report = ports
+    held = entry.spare if entry.spare and holds(slots.tried(entry), entry.spare) else None
+    entry.slot, entry.image, entry.spare = slots.running, held, None
+    journal.commit()  # cut before: the same decision at the next boot
+    report("adopted", slot=entry.slot, version=held.version if held else "")
 
 
 def go_back(ports, entry, reason, freeze):

@@ -11,7 +11,6 @@ from mulligan.core.errors import FormatError
 from mulligan_host import build, files
 from mulligan_host.errors import HostError
 from mulligan_host.filesystem import contents, smallest
-from mulligan_host.resources import resource
 
 FACTS = "mulligan.app.json"
 """In the root of the image: its version, and what its .mpy files were compiled for."""
@@ -34,11 +33,11 @@ class App:
             schema.check(strictjson.loads(self.files[SCHEMA]), config, "config")
 
 
-def pack(directory: Path, version: str, arch: str | None = None, package: bool = False) -> bytes:
+def pack(directory: Path, version: str, arch: str | None = None) -> bytes:
     """Return the image of the files in ``directory``, each .py but main.py and boot.py as .mpy.
 
-    arch: of mpy-cross, for modules with native code; None compiles bytecode only. package: with the device package itself, for
-    firmware that does not have it frozen. Raises: FormatError, HostError, NoSlot, OSError.
+    arch: of mpy-cross, for modules with native code; None compiles bytecode only.
+    Raises: FormatError, HostError, NoSlot, OSError.
     """
     semver.parse(version)
     if not directory.is_dir():
@@ -51,9 +50,6 @@ def pack(directory: Path, version: str, arch: str | None = None, package: bool =
     with tempfile.TemporaryDirectory(prefix="mulligan-app-") as work:
         build.compile_tree(directory, Path(work) / "app", arch)
         taken.update(_tree(Path(work) / "app"))
-        if package:
-            build.compile_tree(resource("firmware/mulligan"), Path(work) / "package" / "mulligan", arch, prefix="mulligan")
-            taken.update(_tree(Path(work) / "package"))
     facts = {"mpy": mpy_of(data for name, data in taken.items() if name.endswith(".mpy")), "version": version}
     taken[FACTS] = json.dumps(facts, separators=(",", ":")).encode()
     if SCHEMA in taken:

@@ -297,6 +297,38 @@ def test_a_firmware_that_could_not_run_the_app(board: Board, micropython32: Micr
     assert not [request for request in rig.web.requests if "/artifacts/" in request.path]
 
 
+def test_a_confirmed_firmware_that_rots_leaves_the_other_in_charge(board: Board, micropython32: MicroPython) -> None:
+    """The bootloader falls back, and set_boot refuses the rotten one: the old one is confirmed again, and can be updated."""
+    rig = board()
+    publish(rig, [planes.system("2.0.0", micropython32)])
+    rig.wait("confirmed")
+    rig.board.power_off()
+    rig.board.flash.poke(rig.address("ota_1") + 304, bytes(8))
+    rig.board.power_on()
+    rig.board.wait("^mulligan: boot action=return ")
+    rig.board.wait("^mulligan: adopted ")
+    runs(rig)
+    entry = rig.state().only("firmware")
+    assert (entry.slot, entry.image) == (0, None)
+    rig.wait("confirmed")  # the release is installed anew, over the rotten one
+    assert (versions(rig)["firmware"], rig.board.running and rig.board.running.version) == ("2.0.0", "2.0.0")
+
+
+def test_a_firmware_that_somebody_else_has_on_trial(board: Board, micropython32: MicroPython) -> None:
+    """While what runs is PENDING, the other slot is what the bootloader would go back to: it is not written."""
+    rig = board(on=False)
+    other = planes.system("1.26.0", micropython32).content
+    rig.board.flash.poke(rig.address("ota_1"), other)
+    entry = otadata.encode(otadata.entry(2, otadata.NEW))
+    rig.board.flash.poke(rig.address("otadata") + otadata.SECTOR, entry)
+    rig.board.power_on()
+    rig.board.wait("^board: ota_1 runs, firmware 1.26.0 ")
+    publish(rig, [planes.system("2.0.0", micropython32)])
+    refused = rig.wait("refused")
+    assert (refused["code"], "not confirmed" in refused["reason"]) == ("36", True)
+    assert rig.board.partition("ota_0")[:32] != b"\xff" * 32
+
+
 # Sets
 
 
