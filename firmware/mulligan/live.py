@@ -6,6 +6,7 @@ from .core.state import needs_reset
 
 _WAIT_MS = 20  # what a step returns while it waits for the app
 _RETRY_MS = 1000  # and while it waits for the network
+_REQUEST_MS = 60000  # watchdog over a request: more than its longest, so that a network that is down is nobody's fault
 
 
 def run(trial, ports, entries, loaded, probe):
@@ -57,11 +58,14 @@ def _linked(trial, ports, entries, probe):
         return
     clock = ports[4]
     while True:
+        ports[3].guard(_REQUEST_MS)
         try:
             probe()
             return
         except TransportError as e:
             missing = "the release directory was not reached ({})".format(e)
+        finally:
+            ports[3].guard(trial.left_ms(entries))
         since = clock.ticks_ms()
         waited_ms = 0
         while waited_ms < _RETRY_MS:

@@ -112,11 +112,11 @@ class Trials:
                 loading = False
                 yield from self._golden(at, entries, header, candidate)
                 if shadow:
-                    self._system.guard(self._left_ms(entries))
+                    self._system.guard(self.left_ms(entries))
                     yield from self._shadow(at, entries, shadow, served, candidate.engine)
                     self._judge_memory(at, candidate)
             at = None
-            self._system.guard(self._left_ms(entries))  # it is the app's turn now: this stands over the wait, and is not fed
+            self._system.guard(self.left_ms(entries))  # it is the app's turn now: this stands over the wait, and is not fed
             for entry in loaded:
                 while not needs_reset(entries) and self._serving.busy(entry.name):
                     yield _WAIT_MS
@@ -242,7 +242,7 @@ class Trials:
         """Live inputs of the app as well. The app's answers are not touched: the version runs in the steps between them."""
 
         def running(yes):
-            self._system.guard(self._limits(entries)[2] if yes else self._left_ms(entries))
+            self._system.guard(self._limits(entries)[2] if yes else self.left_ms(entries))
 
         rules = entry.trial.rules
         served.shadow = shadow
@@ -282,7 +282,7 @@ class Trials:
     def _firmware(self, entries):
         return any(entry.plane == "firmware" for entry in entries)
 
-    def _left_ms(self, entries):
+    def left_ms(self, entries):
         """The rest of the deadline, and the watchdog's time after it."""
         _, deadline_ms, watchdog_ms = self._limits(entries)
         return max(0, deadline_ms - self._elapsed_ms) + watchdog_ms
