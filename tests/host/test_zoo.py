@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from host.make_zoo import zoo_and_golden
+from host.modelbuild import Subgraph, build
 from host.zoo_layers import Case
 from mulligan.tflite import kernels
 from mulligan_host.build import build_package
@@ -65,3 +67,24 @@ def test_on_micropython(bits: int, zoo: dict[str, tuple[Case, bytes]], micropyth
         at += len(expected)
     assert wrong == []
     assert at == len(found)
+
+
+def test_a_convolution_along_one_dimension_is_one_along_two() -> None:
+    """As converters write it: a dimension is added before it, and taken away after it."""
+    g = Subgraph()
+    x, added, y, taken = (g.activation(shape, 0.5, 3) for shape in ((1, 6, 2), (1, 1, 6, 2), (1, 1, 5, 3), (1, 5, 3)))
+    weights = g.constant(np.arange(-9, 3, dtype=np.int8).reshape(3, 1, 2, 2), 0.25)
+    bias = g.constant(np.array([40, -7, 0], np.int32), 0.125)
+    g.op("EXPAND_DIMS", [x, g.constant(np.array(-3, np.int32))], [added], "ExpandDimsOptions")
+    g.op("CONV_2D", [added, weights, bias], [y], "Conv2DOptions", Padding=1, StrideH=1, StrideW=1)
+    g.op("SQUEEZE", [y], [taken], "SqueezeOptions")
+    g.inputs, g.outputs = [x], [taken]
+    found = bytearray()
+    given = np.arange(-60, 60, 10, dtype=np.int8).reshape(6, 2)
+    run(BytesSource(build(g)), given.tobytes(), False, found.extend, None, kernels.get)
+    w = g.tensors[weights].data or b""
+    taps = np.frombuffer(w, np.int8).reshape(3, 4).astype(int)
+    windows = np.lib.stride_tricks.sliding_window_view(given.astype(int) - 3, 2, axis=0).transpose(0, 2, 1).reshape(5, 4)
+    sums = windows @ taps.T + [40, -7, 0]
+    expected = np.clip(np.sign(sums) * ((abs(sums) + 2) // 4) + 3, -128, 127)  # times 0.5 * 0.25 / 0.5, halves away from zero
+    assert np.frombuffer(bytes(found), np.int8).reshape(5, 3).tolist() == expected.tolist()

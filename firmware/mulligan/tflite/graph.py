@@ -6,7 +6,7 @@ Source of the field numbers: TensorFlow Lite's schema.fbs. Nothing here is kept 
 from collections import namedtuple
 
 from ..core.model_errors import ModelError, Unsupported
-from .codes import CALL_ONCE, INT8, INT32, RESHAPE, UINT8
+from .codes import CALL_ONCE, EXPAND_DIMS, INT8, INT32, RESHAPE, UINT8
 from .flatbuffer import Reader
 from .limits import MAX_ELEMENTS, MAX_OPERANDS, MAX_OPS, MAX_RANK, MAX_TENSORS
 
@@ -49,10 +49,12 @@ _OPERATORS = """
 39 move 26 -
 40 mean 27 b
 41 elementwise 28 b
+43 reshape 30 -
 44 lstm 71 biibbb
 45 move 32 iiiiib
 49 move 35 -
 60 move 43 -
+70 reshape 52 -
 98 lookup 75 i
 102 move 79 -
 114 quantise 89 -
@@ -134,7 +136,7 @@ class Graph:
     def operands(self, i):
         """(code, inputs, outputs) of the operator at place ``i`` of the order in which they run, whether it is known or not.
 
-        The shape that a RESHAPE may take is left out: its output's is in the file.
+        The shape that a RESHAPE may take, or the place of a dimension, is left out: the output's shape is in the file.
         """
         r = self.reader
         t = r.table(self._ops + 4 * i)
@@ -144,7 +146,7 @@ class Graph:
             raise ModelError("operator code %d of %d" % (code, len(self._codes)))
         code = self._codes[code]
         inputs = self._indices(t, 1, -1)
-        return code, inputs[:1] if code == RESHAPE else inputs, self._indices(t, 2, 0)
+        return code, inputs[:1] if code in (RESHAPE, EXPAND_DIMS) else inputs, self._indices(t, 2, 0)
 
     def op(self, i):
         """The `Op` at that place. Raises: ModelError, Unsupported."""

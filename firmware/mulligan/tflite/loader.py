@@ -19,11 +19,11 @@ def survey(source):
     """The first three passes: what `plan.plan` returns. Raises: ModelError, Unsupported, MemoryError."""
     if SHORT:
         _gather()
-    found = _passes(source)
+    found = _steps(source)
     if SHORT:
-        _sink(found[1])
+        _keep(found[1])
         collect()
-        found = _anew(found)
+        found = _new(found)
     return found
 
 
@@ -31,27 +31,31 @@ def _gather():
     """Bring what stays for ever into memory before anything else, so that it lies together, and not behind what a pass leaves:
     the names of the passes, those of their modules and files, and the place that these take in the dict of this package.
     """
+    package = sys.modules["mulligan.tflite"]
+    if hasattr(package, "names"):
+        return  # done
     with Borrowed("tflite.names") as names:
-        package = sys.modules["mulligan.tflite"]
-        paths = names.MODULES.split()
-        for path in paths:
-            hasattr(package, __file__.replace("loader", path))  # makes a name of it
+        here = globals().get("__file__", "")
+        found = []
+        for path in names.MODULES.split():
+            hasattr(package, here.replace("loader", path))  # makes a name of it
             hasattr(package, "mulligan.tflite." + path.replace("/__init__", "").replace("/", "."))
-            if "/" not in path:
+            if "/" not in path and not hasattr(package, path):
                 setattr(package, path, None)
-        for path in paths:
-            if "/" not in path:
-                delattr(package, path)
+                found.append(path)
+        for path in found:
+            delattr(package, path)
+    setattr(package, "names", None)  # noqa: B010  a mark
 
 
-def _passes(source):
+def _steps(source):
     # A function of its own: what the stack of one has held is not garbage before it returns.
     model = _pass("graph", "read", source)
     layers = _pass("ops", "layers", model)
     return _pass("plan", "plan", model, layers, getattr(source, "view", None) is not None)
 
 
-def _sink(steps):
+def _keep(steps):
     """Move arrays to where memory begins that the passes have given back, so that what comes next finds the rest in one piece."""
     from uctypes import addressof
 
@@ -74,10 +78,10 @@ def inspect(source):
         raise NoMemory("too little memory even to look at this model")
 
 
-def _anew(found):
+def _new(found):
     """The same lists, tuples and what they hold, made again for the same end."""
     if not isinstance(found, (list, tuple)):
         return found
-    made = [_anew(one) for one in found]
+    made = [_new(one) for one in found]
     kind = type(found)
     return made if kind is list else tuple(made) if kind is tuple else kind(*made)

@@ -47,7 +47,7 @@ def plan(model, layers, mapped):
             wanted.append((number, tensor))
             chunk = max(chunk, min(READ, tensor.elements))
         chunk = 0 if mapped else chunk
-        planner.lay(op, layer, chunk)
+        planner.place(op, layer, chunk)
         chunks.append(chunk)
         macs += layer.macs
         count += layer.count
@@ -177,7 +177,7 @@ class Planner:
                 raise ModelError("tensor %d is a state, and something else" % i)
             self.blocks[i] = self._block
 
-    def lay(self, op, layer, chunk):
+    def place(self, op, layer, chunk):
         """What the operator that was followed last came to: its one output may lie over its input, as ``layer.over`` says, and
         for ``chunk`` bytes of constants and its scratch it has a place that ``blocks`` calls -1 for the first operator, then -2…
         """

@@ -1,4 +1,4 @@
-"""RESHAPE: moves nothing, its output lies where its input does."""
+"""RESHAPE, SQUEEZE and EXPAND_DIMS: they move nothing, the output lies where the input does."""
 
 from ...core.model_errors import ModelError
 from ..codes import SAME
@@ -12,5 +12,5 @@ def prepare(op, xs, ys):
     activation(y)
     same_quantisation(x, y)
     if x.elements != y.elements:
-        raise ModelError("RESHAPE from %s to %s" % (x.shape, y.shape))
+        raise ModelError("RESHAPE or the like from %s to %s" % (x.shape, y.shape))
     return layer(0, None, (), (), (0, SAME))
