@@ -29,6 +29,7 @@ from mulligan_host.models.source import ByteSource
 from mulligan_host.partitions import find
 from mulligan_host.resources import resource
 from mulligan_host.virtual.board import VirtualBoard
+from mulligan_host.virtual.flash import SECTOR
 
 HEAP = None
 BOARD = "virtual"
@@ -289,14 +290,23 @@ class Rig:
 
     def address(self, label: str) -> int:
         """Return where in the flash a partition begins."""
-        table = self.board.flash.peek(partitions.TABLE_OFFSET, partitions.TABLE_SIZE)
-        offset: int = find(partitions.decode(table), label).offset
+        offset: int = self._row(label).offset
         return offset
 
+    def _row(self, label: str) -> partitions.Row:
+        return find(partitions.decode(self.board.flash.peek(partitions.TABLE_OFFSET, partitions.TABLE_SIZE)), label)
+
     def operations(self) -> int:
-        """Return how many erases and programs the flash has done."""
+        """Return how many erases and programs the flash has done, but for the event log's: a refusal is told there."""
         counters = self.board.flash.counters
-        return counters.erases + counters.programs
+        log = self._row("events")
+        sectors = range(log.offset // SECTOR, (log.offset + log.size) // SECTOR)
+        return sum(
+            times
+            for by_sector in (counters.sector_erases, counters.sector_programs)
+            for sector, times in by_sector.items()
+            if sector not in sectors
+        )
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

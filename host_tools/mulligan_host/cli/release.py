@@ -195,7 +195,7 @@ def _part(artifact: str, mpy: int) -> Part:
     if not equals or Path(artifact).exists():
         path, version = artifact, ""
     try:
-        return recognise(files.read(Path(path)), version, mpy)
+        return recognise(files.read(_FILE.convert(path, None, None)), version, mpy)
     except MulliganError as e:
         raise HostError(f"{path}: {e}") from e
 

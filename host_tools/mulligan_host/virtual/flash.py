@@ -28,6 +28,8 @@ class Counters:
     erases: int = 0
     sector_erases: dict[int, int] = field(default_factory=dict)
     """Sector number to its erases."""
+    sector_programs: dict[int, int] = field(default_factory=dict)
+    """Sector number to the programs that begin in it."""
 
 
 class Nor:
@@ -62,6 +64,8 @@ class Nor:
         done = len(data) if torn is None else torn
         self._map[address : address + done] = data[:done]
         self.counters.programs += 1
+        sector = address // SECTOR
+        self.counters.sector_programs[sector] = self.counters.sector_programs.get(sector, 0) + 1
         self.counters.bytes_programmed += done
         if torn is not None:
             raise PowerCut(f"after {done} of {len(data)} bytes programmed at {address:#x}")
