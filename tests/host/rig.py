@@ -297,16 +297,17 @@ class Rig:
         return find(partitions.decode(self.board.flash.peek(partitions.TABLE_OFFSET, partitions.TABLE_SIZE)), label)
 
     def operations(self) -> int:
-        """Return how many erases and programs the flash has done, but for the event log's: a refusal is told there."""
+        """Return how many erases and programs the flash has done where a refusal may do none.
+
+        Not counted: the event log, which tells of the refusal, and the seals of the keys' tables, set when one is first needed.
+        """
+        log, keyset = self._row("events"), self._row("keys")
+        end = keyset.offset + keyset.size
+        passed = set(range(log.offset // SECTOR, (log.offset + log.size) // SECTOR))
+        passed |= {end // SECTOR - 1, (end - keyset.size // 2) // SECTOR - 1}  # the last sector of each of the two copies
         counters = self.board.flash.counters
-        log = self._row("events")
-        sectors = range(log.offset // SECTOR, (log.offset + log.size) // SECTOR)
-        return sum(
-            times
-            for by_sector in (counters.sector_erases, counters.sector_programs)
-            for sector, times in by_sector.items()
-            if sector not in sectors
-        )
+        by_sector = (*counters.sector_erases.items(), *counters.sector_programs.items())
+        return sum(times for sector, times in by_sector if sector not in passed)
 
     @contextmanager
     def unchanged(self) -> Iterator[None]:

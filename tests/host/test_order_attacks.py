@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from host.rig import BOARD, Rig, image
-from mulligan.core import keyset, root
+from mulligan.core import root
 from mulligan.core.journal import Journal
 from mulligan_host import ceremony, files, keys, release
 from mulligan_host.micropython import MicroPython
@@ -63,23 +63,17 @@ class Ordered(Rig):
     def _asked(self) -> int:
         return sum(request.path.endswith(".order.jws") for request in self.web.requests)
 
-    def sealed(self) -> int:
-        """How many tables were computed on the board and found right: each cost one operation."""
-        content = self.board.partition("keys")
-        seals = content[keyset.room(ceremony.Sized(len(content))) : len(content) // 2]
-        return sum(set(seals[at : at + keyset.SEAL]) != {0xFF} for at in range(0, len(seals), keyset.SEAL))
-
     def refuses(self, code: int, offer: Callable[[], object], event: str = "refused") -> str:
-        """``offer`` the release 2.0.0 so; it is answered by ``code``, with no flash operation but
-        the seal of a key's table; return the reason."""
-        before = self.operations() - self.sealed(), self.entry().floor, self.state().order, len(self.all(event))
+        """``offer`` the release 2.0.0 so; it is answered by ``code``, with no flash operation;
+        return the reason."""
+        before = self.operations(), self.entry().floor, self.state().order, len(self.all(event))
         with self.unchanged():
             offer()
             if files.read(self.directory.channel("stable")) == self.peace:
                 self.directory.sign("2.0.0", self.signer)
             self.polled()
         answers = self.all(event)
-        assert (self.operations() - self.sealed(), self.entry().floor, self.state().order) == before[:3]
+        assert (self.operations(), self.entry().floor, self.state().order) == before[:3]
         assert len(answers) > before[3]
         assert answers[-1]["code"] == str(code), answers[-1]  # the last: by then, order and manifest are both in place
         return answers[-1]["reason"]
