@@ -199,3 +199,13 @@ def test_the_raw_repl_to_the_byte(terminal: Terminal) -> None:
     assert terminal.ask(b"\x05B\x01", b">") == b"R\x00>"
     assert terminal.ask(b"\x04", b">").startswith(b"OK\r\nMPY: soft reboot\r\n")
     assert terminal.ask(b"\x02", b">>> ").startswith(b"\r\n")
+
+
+def test_ctrl_c_during_the_boot_is_not_lost(make_desk: MakeDesk) -> None:
+    """It comes when there is a program for it."""
+    desk = make_desk({"boot.py": b"", "main.py": LOOP})
+    desk.board.wait("ota_0 runs")
+    desk.line.from_host(b"\x03")
+    desk.board.wait("KeyboardInterrupt")
+    desk.board.wait(READY)
+    assert len(desk.board.resets) == 1

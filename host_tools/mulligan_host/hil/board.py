@@ -216,8 +216,9 @@ class Board:
         return self.mulligan("push", directory, *options)
 
     def status(self) -> Any:
-        """What is on it."""
-        return self.mulligan("status")
+        """What is on it. A look ends with a soft reset: where the board is in the middle of one, it is looked at once more."""
+        first = self.attempt("status")
+        return self.mulligan("status") if first.code else first.json
 
     def rollback(self, plane: str, *options: object) -> Any:
         """Have it go back to the version of ``plane`` before the one that it runs."""

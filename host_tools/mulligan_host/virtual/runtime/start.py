@@ -117,8 +117,11 @@ _names = {"__name__": "__main__"}
 micropython.kbd_intr(_CTRL_C)  # so that the signal is an exception, and does not end the process
 call(_virtual.KBD, _CTRL_C, 1)
 # After a soft reset out of the raw REPL, main.py does not run.
-if _run("boot.py", _names) and not call(_virtual.RAW, 2):
-    _run("main.py", _names)
+try:
+    if _run("boot.py", _names) and not call(_virtual.RAW, 2):
+        _run("main.py", _names)
+except KeyboardInterrupt as e:
+    sys.print_exception(e)
 call(_virtual.KBD, _virtual.NO_KEY, 1)
 if _serial:
     import _repl

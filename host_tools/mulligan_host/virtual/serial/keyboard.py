@@ -10,7 +10,8 @@ from mulligan_host.virtual.serial.line import Line
 
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
 _QUIET_SECONDS = 0.02  # without a request for so long, a program is not inside of littlefs
-_FLASH = (Op.READ, Op.PROGRAM, Op.ERASE)
+_NEVER = (Op.READ, Op.PROGRAM, Op.ERASE, Op.KBD)
+_CTRL_C = 3
 
 
 class Keyboard:
@@ -24,7 +25,8 @@ class Keyboard:
     def __init__(self, child: Child, line: Line) -> None:
         self._child = child
         self._line = line
-        self._key = protocol.NO_KEY  # which character interrupts
+        self._booting = True  # no program has said what interrupts it: Ctrl-C waits until one does
+        self._key = _CTRL_C  # which character interrupts
         self._cooked = True
         self._typed: float | None = None  # when the interrupt that is not done yet was
         self._asked = 0.0  # when the program made its last request
@@ -45,24 +47,30 @@ class Keyboard:
     def set_key(self, key: int, cooked: int) -> tuple[int, bytes]:
         """Answer the program's request KBD."""
         self._key, self._cooked = key, bool(cooked)
-        if key == protocol.NO_KEY:
+        if key != protocol.NO_KEY:
+            self._booting = False
+        elif self._booting:
+            self._key = _CTRL_C
+        else:
             self._typed = None  # nothing runs that it could interrupt
         return 1, b""
 
     def interrupts(self, op: int) -> bool:
         """Whether the reply to request ``op`` is to interrupt the program."""
         self._asked = time.monotonic()
-        if self._typed is None or op in _FLASH:
+        if self._typed is None or self._booting or op in _NEVER:
             return False
         self._typed = None
         return True
 
     def timeout(self, most: float) -> float:
         """How long to wait for something else, ``most`` seconds at most."""
-        return most if self._typed is None else min(most, _QUIET_SECONDS)
+        return most if self._typed is None or self._booting else min(most, _QUIET_SECONDS)
 
     def tick(self) -> None:
         """Interrupt the program if it is time, and it makes no requests that could be answered so."""
-        quiet_since = max(self._asked, self._typed) if self._typed is not None else None
-        if quiet_since is not None and time.monotonic() - quiet_since >= _QUIET_SECONDS and self._child.interrupt():
+        if self._typed is None or self._booting:
+            return
+        quiet_since = max(self._asked, self._typed)
+        if time.monotonic() - quiet_since >= _QUIET_SECONDS and self._child.interrupt():
             self._typed = None
