@@ -70,6 +70,17 @@ def check(name):
     return register
 
 
+def probe(name):
+    """Decorate a function without arguments that a release's preflight may ask: ``@mulligan.probe("battery")`` in per cent,
+    ``"mains"`` true on external power, ``"storage"`` in bytes free, ``"network"`` a type such as ``"wifi"``."""
+
+    def register(function):
+        _device().serving.probes[name] = function
+        return function
+
+    return register
+
+
 def confirm():
     """What is on trial is good: for releases whose rules ask the app. Without it they are rolled back at their deadline."""
     _device().confirm()

@@ -13,6 +13,7 @@ from .core.errors import (
     ModelError,
     MulliganError,
     NotFound,
+    NotNow,
     PatchError,
     PolicyError,
     TransportError,
@@ -23,6 +24,7 @@ from .core.state import Image
 
 _ROOM = 2560  # bytes kept free for what inflates: its window and its state are made anew for each chunk
 _RETRY_MS = 1000  # after a lost link; doubled each time, up to the poll interval
+_MOST_LATER = 64  # polls, and a quarter of that
 _MOST_REST = 1023  # polls between two attempts
 _YIELD_MS = 0  # what a step returns while there is more to do at once
 _IDLE_MS = 60000  # between two looks where there is no release directory
@@ -43,6 +45,7 @@ class Agent:
         self._journal, self._slots, self._serving, self._system, self._clock, self._report = ports
         self._settled = None, False  # digest of the manifest (and order) that this device answered for good, and if it said no
         self._last = None  # that of the one polled last
+        self._later = 1  # polls until a release is looked at again whose preflight said not now
         self._tired = 0  # polls that passed before the last attempt, after flash that failed
         self._rest = self._journal.state.rest  # polls to let pass before it is tried again, after a trial without a verdict
 
@@ -72,10 +75,15 @@ class Agent:
                 if self._journal.state.on_trial():
                     yield _YIELD_MS  # the stack still refers to what the poll held
                     continue
+                self._later = 1
                 wait_ms, retry_ms = self._config.poll_ms if self._config.url else _IDLE_MS, _RETRY_MS
             except Exception as e:  # whatever goes wrong in an update, the app goes on
                 if isinstance(e, MulliganError) and not isinstance(e, (TransportError, FlashError)):
                     wait_ms = self._config.poll_ms
+                    if isinstance(e, NotNow):  # later and later, and not the whole fleet at once
+                        self._later = min(2 * self._later, _MOST_LATER)
+                        wait_ms *= self._later
+                        wait_ms += self._clock.ticks_us() % (wait_ms // 4 + 1)
                     self._report("refused", code=e.code, reason=e)
                 else:
                     if tried and retry_ms > 2 * _RETRY_MS and isinstance(e, MemoryError):
@@ -155,7 +163,7 @@ class Agent:
             for i in range(len(wanted)):
                 yield
                 wanted[i] = self._sourced(wanted[i])
-        except (Expired, TransportError, FlashError):
+        except (Expired, TransportError, FlashError, NotNow):
             raise  # the clock may yet be set, the index may yet come, the flash may do it the next time
         except MulliganError:
             self._settled = digest, True
@@ -194,6 +202,12 @@ class Agent:
             )
         for artifact in wanted:
             self._report("found", release=release.release, name=artifact.name, version=artifact.version, dated=int(dated), by=by)
+        if wanted and release.preflight:
+            with Borrowed("core.preflight") as preflight:
+                heap, now = self._system.sample_heap(), self._clock.now()
+                reason = preflight.refusal(release.preflight, self._serving.probes, heap, now)
+            if reason:
+                raise NotNow(reason)
         return release.sequence, wanted
 
     def _sourced(self, artifact):

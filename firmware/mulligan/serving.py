@@ -29,7 +29,8 @@ class Served:
 
 
 class Serving:
-    """By name, the model in service; ``config``: that in service, or None; ``checks``: {name: the app's function}; ``confirmed``:
+    """By name, the model in service; ``config``: that in service, or None; ``checks`` and ``probes``: {name: the app's function};
+    ``confirmed``:
     whether the app has called for the confirm.
 
     Models share one ``arena``, as only one inference runs at a time: so a version on trial costs no second one. ``engine``
@@ -43,6 +44,7 @@ class Serving:
         self._served = {}
         self.config = None
         self.checks = {}
+        self.probes = {}
         self.confirmed = False
 
     def look(self, region, image):

@@ -70,6 +70,8 @@ class Order:
     """The lowest version that it may take the place of; "" for any."""
     hard_floor: int = 0
     """Once it is confirmed, nothing with a lower counter may run again; 0 for no such floor."""
+    preflight: Mapping[str, int | list[str]] = field(default_factory=dict)
+    """Thresholds under which it is not installed yet; see mulligan.core.preflight."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,7 @@ class Directory:
             "boards": order.boards,
             "boot_ms": order.boot_ms,
             "artifacts": [described(part) for part in parts],
+            **({"preflight": dict(order.preflight)} if order.preflight else {}),
         }
         raw = _canonical(payload)
         built: manifest.Manifest = manifest.parse(raw)

@@ -32,6 +32,7 @@ from mulligan.core import (
     order,
     p256_comb,
     patch,
+    preflight,
     root,
     slot,
     state,
@@ -309,12 +310,13 @@ def _documents(caption: str) -> tuple[Callable[[Any], object], Any, set[str]]:
     names: set[str] = set()
     if caption == "Manifest: payload":
         document["critical"] = ["expires"]
+        document["preflight"] = {**{key: low for key, low, _ in preflight.LIMITS}, "network": ["wifi"]}
         document["artifacts"][0]["health"].update({key: default for key, _, _, default in manifest.RULES if default is not None})
         assert set(document) == {*manifest._KNOWN, "critical"}
         item = document["artifacts"][0]
         item.update({"after": "1.0.0", "hard_floor": 1, "mpy": 6, "critical": ["after"]})
         assert set(item) == {*manifest._ARTIFACT, "critical"}
-        names = {*document, *item, *item["full"], *item["health"]}
+        names = {*document, *document["preflight"], *item, *item["full"], *item["health"]}
     elif caption == "Order: payload":
         document["boards"] = ["virtual"]
         names = set(document)
@@ -379,6 +381,10 @@ def _values(kind: str, low: int, high: int) -> tuple[list[object], list[object]]
     if kind == "requires":
         assert (low, high) == (0, len(planes))
         return [{}, planes], [{"cloud": "1.0.0"}, {"app": 1}, {"app": "1"}, []]
+    if kind == "preflight":
+        limits: dict[str, object] = {**{key: least for key, least, _ in preflight.LIMITS}, "network": ["wifi"]}
+        assert (low, high) == (0, len(limits))
+        return [{}, limits], [[], 1]
     if kind == "source":
         assert len(source) == low == high
         return [source], [{}, {"size": 1}, []]

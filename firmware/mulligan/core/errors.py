@@ -73,6 +73,12 @@ class NotOrdered(PolicyError):
     code = 37
 
 
+class NotNow(PolicyError):
+    """A threshold of the release's preflight is not met: it is looked at again, later and later."""
+
+    code = 38
+
+
 class PatchError(MulliganError):
     """A patch that is damaged, or that yields something other than it promises."""
 

@@ -2,7 +2,7 @@
 
 from collections import namedtuple
 
-from . import semver, strictjson
+from . import preflight, semver, strictjson
 from .errors import FormatError
 from .fields import U32, elements, hashed, integer, name, text
 from .state import PLANES, Rules, together
@@ -13,8 +13,9 @@ MAX_SHADOW_RUNS = 1000  # a device keeps four bytes for each
 MAX_LIVE_RUNS = 1000  # the same
 _DAY_MS = 86400000
 
-# A release. Times in seconds since 1970; boot_ms: the longest boot the release is planned for.
-Manifest = namedtuple("Manifest", ("release", "sequence", "issued", "expires", "boards", "boot_ms", "artifacts"))
+# A release. Times in seconds since 1970; boot_ms: the longest boot the release is planned for;
+# preflight: its thresholds, as preflight.parse() gives them.
+Manifest = namedtuple("Manifest", ("release", "sequence", "issued", "expires", "boards", "boot_ms", "artifacts", "preflight"))
 
 # One artifact. full: Blob of the patch that needs no base; patches: Blob of the patch index, or None;
 # requires: {plane: lowest version}; after: the lowest version of itself that it may follow, or None; hard_floor: once it is
@@ -48,6 +49,7 @@ def parse(payload):
         [name(board) for board in elements(doc.get("boards"), "boards", 16)],
         integer(doc, "boot_ms", 1, _DAY_MS),
         artifacts,
+        preflight.parse(_object(doc.get("preflight", {}), "preflight", preflight.KNOWN)),
     )
 
 
@@ -77,7 +79,7 @@ def bound_of(release):
 
 
 # The fields of each object that this reader knows. "critical" may name others, and then the manifest is refused.
-_KNOWN = ("mulligan", "release", "sequence", "issued", "expires", "boards", "boot_ms", "artifacts")
+_KNOWN = ("mulligan", "release", "sequence", "issued", "expires", "boards", "boot_ms", "artifacts", "preflight")
 _ARTIFACT = (
     "plane", "name", "version", "counter", "size", "sha256", "full", "patches", "requires", "after", "hard_floor", "mpy",
     "health",

@@ -6,6 +6,7 @@ from pathlib import Path
 import rich_click as click
 
 from mulligan.core import keyset, manifest, slot
+from mulligan.core import preflight as preflights
 from mulligan.core.errors import MulliganError
 from mulligan_host import ceremony, files, inspection, signers
 from mulligan_host import keys as signing
@@ -61,12 +62,14 @@ def release() -> None:
 @click.option("--requires", multiple=True, metavar="PLANE=VERSION", help="Lowest version of another plane.")
 @click.option("--after", default="", metavar="VERSION", help="The lowest version of the artifact that it may follow.")
 @click.option("--hard-floor", default=0, metavar="COUNTER", help="Once confirmed, nothing below runs again; 0: no such floor.")
+@click.option("--preflight", multiple=True, metavar="FIELD=VALUE", help="Not before, as in battery=30; repeat for more.")
 @click.option("--release", "version", help="Version of the release; else the model's.")
 @click.option("--gate", "gate_path", type=_FILE, help="Thresholds that the model has to reach, or there is no release.")
 @click.option("--data", type=_FILE, help="What the gate is judged on; else the data that it names.")
 def build(
     directory: Path, artifacts: tuple[str, ...], boards: tuple[str, ...], correct: int | None, boot_ms: int, days: int,
-    requires: tuple[str, ...], after: str, hard_floor: int, version: str | None, gate_path: Path | None, data: Path | None,
+    requires: tuple[str, ...], after: str, hard_floor: int, preflight: tuple[str, ...],
+    version: str | None, gate_path: Path | None, data: Path | None,
     mpy: int, confirm: bool, **health: int,
 ) -> None:  # fmt: skip
     """Build a release of one artifact or several, with patches from the versions before them.
@@ -92,7 +95,8 @@ def build(
     elif data:
         raise click.UsageError("--data is for a --gate")
     rules = releases.Health(correct=correct or 0, confirm=int(confirm), **health)
-    built = source.build(releases.Order(parts, list(boards), rules, version, days, boot_ms, needed, after, hard_floor))
+    limits = _thresholds(preflight)
+    built = source.build(releases.Order(parts, list(boards), rules, version, days, boot_ms, needed, after, hard_floor, limits))
     _print(built)
     click.echo(f"sign it with: mulligan release sign --dir {directory} {built.release} --key KEY")
 
@@ -221,3 +225,14 @@ def _print(built: manifest.Manifest) -> None:
         patches = f", patch index {a.patches.size}" if a.patches else ""
         click.echo(f"  {a.plane}/{a.name} {a.version}  {a.size} bytes, full {a.full.size}{patches}")
     click.echo(f"  back on a good version within {manifest.bound_of(built)} ms of activation")
+
+
+def _thresholds(given: tuple[str, ...]) -> dict[str, int | list[str]]:
+    """What ``FIELD=VALUE …`` says of a preflight; whether a device takes it is looked at when the release is built."""
+    found: dict[str, int | list[str]] = {}
+    for each in given:
+        key, equals, value = each.partition("=")
+        if not equals or key not in preflights.KNOWN or (key != "network" and not value.isdecimal()):
+            raise HostError(f"--preflight {each}: FIELD=VALUE, of {', '.join(preflights.KNOWN)}")
+        found[key] = value.split(",") if key == "network" else int(value)
+    return found
