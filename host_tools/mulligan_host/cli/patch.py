@@ -12,7 +12,7 @@ from rich.table import Table
 from mulligan.core import patch as core
 from mulligan_host import delta, files
 from mulligan_host.delta import bench as benchmark
-from mulligan_host.delta import explain
+from mulligan_host.delta import explain, others
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _JSON = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
@@ -112,8 +112,12 @@ def apply_(base: Path, patch_file: Path, output: Path) -> None:
 def bench(directory: Path, as_json: bool, markdown: bool) -> None:
     """Compare our patches with those of other tools, on each directory in DIRECTORY with a file old.* and a file new.*.
 
-    bsdiff4 is always there, detools where it is installed. All are sizes of files; ours also less its container.
+    bsdiff4 is always there; detools, HDiffPatch, xdelta3 and zstd where they are installed. All are sizes of files, ours also
+    less its container.
     """
+    _, missing = others.installed()
+    if missing:
+        click.echo(f"not compared with, as not installed: {', '.join(missing)}", err=True)
     with _progress() as say:
         rows = [row.plain() for row in benchmark.run(directory, say)]
     if as_json:

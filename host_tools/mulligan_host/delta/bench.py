@@ -1,22 +1,15 @@
 """Our patches beside those of other tools, on pairs of files."""
 
-import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-import bsdiff4
 
 from mulligan.core import patch
 from mulligan_host import files
 from mulligan_host.errors import HostError
 
-from . import container, maker
-
-DETOOLS = {"detools crle": "crle", "detools heatshrink": "heatshrink", "detools lzma": "lzma"}
+from . import container, maker, others
 
 
 @dataclass(frozen=True)
@@ -67,9 +60,6 @@ def compare(name: str, base: bytes, new: bytes) -> Row:
     """Return the row of one pair."""
     made = maker.compare(base, new)
     body = len(made.data) - patch.start_of(container.read_header(made.data), 0)
-    others = {"bsdiff4": len(bsdiff4.diff(base, new))}
-    for tool, compression in DETOOLS.items() if find_spec("detools") else ():
-        out = io.BytesIO()
-        import_module("detools").create_patch(io.BytesIO(base), io.BytesIO(new), out, compression=compression)
-        others[tool] = len(out.getvalue())
-    return Row(name, len(new), made.sizes[patch.TIER_DEFLATE, "full"], len(made.data), body, made.tier, others)
+    tools, _ = others.installed()
+    sizes = {tool: size(base, new) for tool, size in tools.items()}
+    return Row(name, len(new), made.sizes[patch.TIER_DEFLATE, "full"], len(made.data), body, made.tier, sizes)
