@@ -134,6 +134,56 @@ def test_deflate_is_read_by_zlib_and_never_longer_than_its_own(seed: int) -> Non
         assert deflate.deflate(data) == found
 
 
+def odd_pairs() -> dict[str, tuple[bytes, bytes]]:
+    """Pairs in which the planner finds a model that is none, half of one, or more than one."""
+    model = (ROOT / "tests" / "tflite" / "data" / "conv_relu_n1.tflite").read_bytes()
+    chance = random.Random(5)
+    pairs = {
+        "the same": (model, model),
+        "nothing before": (b"", model),
+        "a byte": (model, b"x"),
+        "of a byte": (b"x", model),
+        "two of it": (model, model + model),
+        "one of two": (model + model, model),
+        "turned round": (model, model[::-1]),
+        "noise": (chance.randbytes(2000), model),
+        "as noise": (model, chance.randbytes(3000)),
+    }
+    for size in (7, 8, 100, len(model) // 2, len(model) - 1):
+        pairs[f"cut to {size}"] = (model, model[:size])
+        pairs[f"out of {size}"] = (model[:size], model)
+    for number in range(12):
+        spoilt = bytearray(model)
+        for _ in range(1 + number):
+            spoilt[chance.randrange(len(spoilt))] = chance.choice((0, 1, 0x7F, 0x80, 0xFF))
+        pairs[f"spoilt {number}"] = (model, bytes(spoilt))
+        pairs[f"mended {number}"] = (bytes(spoilt), model)
+    return pairs
+
+
+@pytest.mark.parametrize("name", odd_pairs())
+def test_odd_models_are_patched_all_the_same(name: str) -> None:
+    """And no patch is larger than the full artifact deflated, but for the container; the same input gives the same bytes."""
+    base, new = odd_pairs()[name]
+    made = delta.compare(base, new)
+    assert delta.apply(base, made.data) == new
+    assert body(made.data) <= body(delta.make(b"", new))
+    assert len(made.data) - body(made.data) <= 160
+    assert explain.explain(base, made.data).size == len(made.data)
+
+
+def test_the_figures_of_the_readme() -> None:
+    table = (ROOT / "README.md").read_text(encoding="utf-8").partition("**Patches: bytes**")[2].strip().splitlines()
+    rows = [line.strip("| ").split(" | ") for line in table[2:5]]
+    assert [row[0] for row in rows] == ["1.0.0 → 1.1.0", "1.0.0 → 1.2.0-bad", "1.0.0 → 1.3.0-slow"]
+    for name, size, tier1, tier2, *theirs in rows[:2]:
+        old, new = (resource(f"models/digits-{version}.tflite").read_bytes() for version in name.split(" → "))
+        assert int(size) == len(new)
+        for tier, figure in ((1, tier1), (2, tier2)):
+            assert int(figure) == pytest.approx(len(delta.make(old, new, (tier,))), rel=0.02)
+        assert int(tier2) < int(tier1) < min(map(int, theirs))
+
+
 def test_explained() -> None:
     base, new = image("1.0.0"), image("1.1.0")
     found = explain.explain(base, delta.make(base, new))
