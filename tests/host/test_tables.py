@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from attacks.test_root_attacks import Keyed
 from host.conftest import MakeRig
 from host.rig import Rig, image
-from host.test_root_attacks import Keyed
 from mulligan.core import keyset, keytables, p256_comb, root
 from mulligan_host import ceremony, combs, keys
 from mulligan_host.micropython import MicroPython
