@@ -77,7 +77,7 @@ class Link:
                 self._transport.enter_raw_repl(soft_reset=soft_reset, timeout_overall=seconds)
             except TransportError:
                 raise HostError(
-                    f"{self.port}: no MicroPython answers there: check --port and --baud; or reset the board, if its program "
+                    f"{self.port}: no MicroPython answers there: check --port; or reset the board, if its program "
                     "does not let itself be interrupted"
                 ) from None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import rich_click as click
 
+from mulligan.core import root as roots
 from mulligan_host import boards, ceremony, files, ports, provision
 from mulligan_host import keys as signing
 from mulligan_host.cli.board import options
@@ -63,6 +64,7 @@ def install(
         group=group,
         device=device,
     )
+    roots.unpack(setup.root)  # whatever is wrong with a file is said before a board is touched
     program = files.read(app) if app else None
     at = ports.choose(port)
     with connect(at, board) as link, parts() as progress:
