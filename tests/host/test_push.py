@@ -14,6 +14,8 @@ from host.serialdesk import Desk
 from mulligan_host import ceremony, keys, provision, release
 from mulligan_host.desk.report import Event, parse
 from mulligan_host.micropython import MicroPython
+from mulligan_host.virtual.flash import SIZE_4MB
+from mulligan_host.virtual.serial.faults import Faults
 
 pytestmark = [  # of pyserial's on RFC 2217, which leaves the socket of a dead line to the collector
     pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
@@ -105,6 +107,20 @@ def test_a_strangers_release_is_refused(fleet: Fleet, push: Callable[..., Any], 
     desk = fleet.board()
     assert "refused: JWS: signed by a key that is not pinned here" in push(desk, code=1)
     assert model(command, desk)["version"] == "1.0.0"
+
+
+def test_a_push_goes_on_where_the_cable_was_pulled(fleet: Fleet, push: Callable[..., Any]) -> None:
+    """The line dies in the middle; on another cable the next push starts at the last whole chunk."""
+    fleet.publish("1.1.0", rig.image("1.1.0", "1.3.0-slow"))
+    desk = fleet.board(rfc2217=True, faults=Faults(dies_after=51000))  # in the second of the patch's chunks
+    assert "plug the board in again" in push(desk, code=1)
+    fleet.content = desk.peek(0, SIZE_4MB)
+    desk.board.power_off()
+    desk.__exit__(None, None, None)
+    said = push(fleet.board())
+    assert said["outcome"] == "confirmed"
+    (installed,) = [event for event in said["events"] if event["event"] == "installed"]
+    assert int(installed["facts"]["resumed"]) > 0
 
 
 def test_reports_are_read_as_they_are_written() -> None:
