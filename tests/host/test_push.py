@@ -112,7 +112,7 @@ def test_a_strangers_release_is_refused(fleet: Fleet, push: Callable[..., Any], 
 def test_a_push_goes_on_where_the_cable_was_pulled(fleet: Fleet, push: Callable[..., Any]) -> None:
     """The line dies in the middle; on another cable the next push starts at the last whole chunk."""
     fleet.publish("1.1.0", rig.image("1.1.0", "1.3.0-slow"))
-    desk = fleet.board(rfc2217=True, faults=Faults(dies_after=51000))  # in the second of the patch's chunks
+    desk = fleet.board(rfc2217=True, faults=Faults(dies_after=56000))  # in the second of the patch's chunks
     assert "plug the board in again" in push(desk, code=1)
     fleet.content = desk.peek(0, SIZE_4MB)
     desk.board.power_off()
