@@ -5,6 +5,7 @@ The protocol itself is pyserial's PortManager; here are the port that it manages
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -16,6 +17,8 @@ from mulligan_host.virtual.serial.line import RUN_BAUD, Line
 from mulligan_host.virtual.serial.sender import Sender
 
 _RECEIVE = 4096
+_GONE_SECONDS = 2.0  # less than a client waits for the first word
+_POLL_SECONDS = 0.02
 
 
 class Server:
@@ -72,13 +75,22 @@ class Server:
             except OSError:
                 return
             host = _Host(connection, self._line, self.faults)
-            if not self._line.connect(host.sender.from_chip, RUN_BAUD):
+            if not self._taken(host):
                 host.sender.close()
                 connection.close()  # the port is busy
                 continue
             self._current = host
             self._serving = threading.Thread(target=self._serve, args=(connection, host), name="rfc2217 host", daemon=True)
             self._serving.start()
+
+    def _taken(self, host: "_Host") -> bool:
+        """Connect ``host`` to the line; one that has just gone is given a moment to be gone here, too."""
+        deadline = time.monotonic() + _GONE_SECONDS
+        while not self._line.connect(host.sender.from_chip, RUN_BAUD):
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_POLL_SECONDS)
+        return True
 
     def _serve(self, connection: socket.socket, host: "_Host") -> None:
         try:
