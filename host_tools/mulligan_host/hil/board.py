@@ -183,9 +183,10 @@ class Board:
 
     def restore(self, saved: bytes) -> None:
         """Give a virtual board the flash that `save` returned, and switch it on with it."""
-        self.power.off()
-        self.power.virtual.flash.poke(0, saved)
-        self.power.on()
+        with self.console.free():
+            self.power.off()
+            self.power.virtual.flash.poke(0, saved)
+            self.power.on()
 
     # `mulligan board …`, as a user runs it
 

@@ -16,6 +16,7 @@ from mulligan_host.errors import HostError
 BAUD = 115200
 _READ_SECONDS = 0.05
 _RETRY_SECONDS = 0.2
+_RESET_SECONDS = 0.1
 _TAIL = 25
 
 
@@ -77,16 +78,15 @@ class Console:
             self.open()
 
     def reset(self) -> None:
-        """Pulse EN, by RTS. Raises: HostError for a port that has none."""
-        self.open()
-        assert self._serial is not None
+        """Pulse EN, by RTS. Raises: HostError for a port that has none, or is gone."""
         try:
-            self._serial.dtr = False
-            self._serial.rts = True
-            time.sleep(0.1)
-            self._serial.rts = False
-        except (serial.SerialException, OSError) as e:
-            raise ports.explained(self.port, e) from e
+            self._pulse()
+        except (serial.SerialException, OSError):  # it went with the board's power, and is back with it
+            self.close()
+            try:
+                self._pulse()
+            except (serial.SerialException, OSError) as e:
+                raise ports.explained(self.port, e) from e
 
     def say(self, line: str) -> None:
         """Add a line of the host's to the log."""
@@ -114,6 +114,14 @@ class Console:
                         f"{self.port}: no line matched {pattern!r} within {timeout:g} s; the console ends with:{tail}"
                     )
                 self._changed.wait(left)
+
+    def _pulse(self) -> None:
+        self.open()
+        assert self._serial is not None
+        self._serial.dtr = False
+        self._serial.rts = True
+        time.sleep(_RESET_SECONDS)
+        self._serial.rts = False
 
     def _start(self) -> None:
         self._ending.clear()

@@ -14,6 +14,13 @@ class Serial(rfc2217.Serial):  # type: ignore[misc] # pyserial has no types
             warnings.simplefilter("ignore", DeprecationWarning)
             super().open()
 
+    def close(self) -> None:
+        """As pyserial's, which forgets the socket where the other end was first."""
+        link = self._socket
+        super().close()
+        if link is not None:
+            link.close()
+
     @property
     def timeout(self) -> float | None:
         """Seconds that a read waits; None: for ever."""
