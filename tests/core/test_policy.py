@@ -15,7 +15,7 @@ def artifact(plane="model", name="digits", version="1.1.0", counter=5, digest=b"
 
 
 def release(*artifacts, sequence=5, expires=1800000000, boards=("virtual",)):
-    return Manifest("1.1.0", sequence, 0, expires, boards, 3000, list(artifacts) or [artifact()])
+    return Manifest("1.1.0", sequence, 0, expires, boards, 3000, list(artifacts) or [artifact()], {})
 
 
 def state(sequence=4, floor=4, digest=b"o" * 32):
