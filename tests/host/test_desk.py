@@ -326,5 +326,5 @@ def test_an_unanswering_board(make_desk: MakeDesk, command: Command) -> None:
 
 
 def test_rows_are_found_by_label() -> None:
-    assert find(read_csv(resource("partitions/desk-4mb.csv")), "vfs").size == 704 * 1024
+    assert find(read_csv(resource("partitions/desk-4mb.csv")), "vfs").size == 784 * 1024
     assert firmware.PROJECT != "micropython"
