@@ -146,12 +146,16 @@ def _serve(ports, entry, image, tried):
     facts = {"name": entry.name, "version": image.version, "slot": entry.inactive() if tried else entry.slot}
     if not tried and not holds(region, image):
         report("damaged", **facts)
-        if _can_go_back(ports, entry):
-            go_back(ports, entry, "damaged", False)
-            return serve(ports, entry)
-        entry.image = entry.spare = None  # but not the slot: a trial is in the other one
-        journal.commit()  # the agent installs anew: what is lost is no longer taken for installed
-        return False
+        back = _can_go_back(ports, entry)
+        try:
+            if back:
+                go_back(ports, entry, "damaged", False)
+            else:
+                entry.image = entry.spare = None  # but not the slot: a trial is in the other one
+                journal.commit()  # the agent installs anew: what is lost is no longer taken for installed
+        except FlashError as e:  # the same at the next boot
+            report("unwritten", code=e.code, reason=e)
+        return back and serve(ports, entry)
     try:
         if entry.plane == "model":
             _load(serving, entry, region, image)

@@ -80,6 +80,26 @@ def test_a_failure_at_each_operation(make: scenarios.Make, how: str, desk: Desk,
     record_property("flash faults in memory", done)
 
 
+@pytest.mark.parametrize("how", ["refuses", "lies"])
+def test_a_damaged_slot_under_a_journal_that_is_dead(how: str, desk: Desk) -> None:
+    """The boot goes on with what there is, and sound flash is mended."""
+    good = scenarios.good(desk)
+    gone = (scenarios.at("?", "2", 2), scenarios.at("", "-", 2), scenarios.at("1.0.0", "2", 2))
+    world = desk.world(replace(good, stages=(scenarios.OLD, *gone, scenarios.NEW), rots=True))
+    end = world.run({}).end
+    assert str(world.facts(end)[0]) == scenarios.NEW
+    rows = {row.label: row for row in world.rows}
+    damaged = {**end, rows["model_1"].offset // SECTOR: bytes(SECTOR)}
+    journal = range(rows["journal"].offset, rows["journal"].offset + rows["journal"].size)
+    operations = [op for op in world.run(damaged).operations if not 0xD000 <= op.address < 0xF000]
+    first = next(i for i, op in enumerate(operations, 1) if op.address in journal)
+    fault = Failing(how, first, None, world.rows, wide=True)
+    run = world.faulty(damaged, fault)
+    assert fault.hits
+    assert any(report.startswith("unwritten") for report in world.reports)
+    world.run(run.end)
+
+
 def test_bit_rot(desk: Desk, every: bool, record_property: Record) -> None:
     """A bit lost at any time of an update, in any sector that it concerns: mended, after one more boot at the latest."""
     good = scenarios.good(desk)

@@ -229,8 +229,10 @@ class World:
     def _infer(self, running: Any, served: list[str]) -> None:
         """What the app gets is what is confirmed, or on trial from a reset, and nothing else; and so is what runs.
 
-        A trial that the journal can't count any more is not tried.
+        A trial that the journal can't count any more is not tried. Where it can't record that a damaged version gives way to the
+        one before, that one serves all the same.
         """
+        unwritten = self._endless and any(report.startswith("unwritten") for report in self.reports)
         live = needs_reset(self._state.on_trial()) and not (self._endless and running._journal.state.on_trial() == [])
         for entry in self._state.entries:
             image = entry.trial.image if live and entry.trial else entry.image
@@ -247,7 +249,11 @@ class World:
                 if running.serving.config.get("level") != image.version:
                     raise Broken(f"not the config {image.version} is in service; {self.reports[-6:]}")
             else:
-                self._infer_model(running, entry.name, image.version, served)
+                version = entry.spare.version if unwritten and entry.spare and self._damaged(entry.name) else image.version
+                self._infer_model(running, entry.name, version, served)
+
+    def _damaged(self, name: str) -> bool:
+        return any(report.startswith("damaged") and f"'{name}'" in report for report in self.reports)
 
     def _infer_model(self, running: Any, name: str, version: str, served: list[str]) -> None:
         found = running.serving.served(name)
