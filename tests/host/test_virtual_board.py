@@ -10,7 +10,7 @@ from mulligan.core.errors import FlashError
 from mulligan_host.micropython import MicroPython
 from mulligan_host.resources import resource
 from mulligan_host.virtual import clock, firmware
-from mulligan_host.virtual.board import HEAP, BoardError, VirtualBoard
+from mulligan_host.virtual.board import HEAP, NAMES_HEAP, BoardError, VirtualBoard
 from mulligan_host.virtual.firmware import Firmware
 from mulligan_host.virtual.flash import SIZE_4MB
 from mulligan_host.virtual.image import build_flash
@@ -536,5 +536,5 @@ def test_a_program_has_no_more_heap_than_promised(make: Make, micropython32: Mic
     board = make(files={"boot.py": b"import gc\ngc.collect()\nprint('free', gc.mem_free())\n"})
     board.power_on()
     free = int(board.wait("^free ").split()[1])
-    names = 8976  # bytes of the seventh pool of names, which is not there yet
-    assert 0.9 * HEAP[micropython32.bits] < free - names <= HEAP[micropython32.bits]
+    free -= NAMES_HEAP[micropython32.bits]  # that pool is not there yet
+    assert 0.9 * HEAP[micropython32.bits] < free <= HEAP[micropython32.bits]
