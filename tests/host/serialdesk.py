@@ -11,12 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from littlefs import LittleFS
+
 from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
 from mulligan_host.resources import resource
 from mulligan_host.virtual import firmware, image
 from mulligan_host.virtual.board import VirtualBoard
-from mulligan_host.virtual.flash import SIZE_4MB, create
+from mulligan_host.virtual.flash import SECTOR, SIZE_4MB, create
 from mulligan_host.virtual.serial.faults import NONE, Faults
 from mulligan_host.virtual.serial.line import Line
 from mulligan_host.virtual.serial.pty import Pty
@@ -71,6 +73,20 @@ class Desk:
             self.port = self.server.url
         else:
             self.port = self._stack.enter_context(Pty(self.line, faults=faults)).path
+
+    def files(self) -> dict[str, bytes]:
+        """Return the files on the littlefs in the board's ``vfs``, as another implementation reads them."""
+        content = self.board.partition("vfs")
+        fs = LittleFS(block_size=SECTOR, block_count=len(content) // SECTOR, mount=False)
+        fs.context.buffer = bytearray(content)
+        fs.mount()
+        found = {}
+        for directory, _, names in fs.walk("/"):
+            for name in names:
+                path = f"{directory.rstrip('/')}/{name}"
+                with fs.open(path, "rb") as f:
+                    found[path] = f.read()
+        return found
 
     def __enter__(self) -> Self:
         return self

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from littlefs import LittleFS
 
 from host import firmwares
 from host.models import Command
@@ -77,20 +76,6 @@ def by_hand(tmp_path: Path, command: Command) -> Callable[..., str]:
     return run
 
 
-def files_of(desk: Desk) -> dict[str, bytes]:
-    """The files in vfs, as another implementation of littlefs reads them."""
-    content = desk.board.partition("vfs")
-    fs = LittleFS(block_size=4096, block_count=len(content) // 4096, mount=False)
-    fs.context.buffer = bytearray(content)
-    fs.mount()
-    found = {}
-    for directory, _, names in fs.walk("/"):
-        for name in names:
-            with fs.open(f"{directory.rstrip('/')}/{name}", "rb") as f:
-                found[f"{directory.rstrip('/')}/{name}"] = f.read()
-    return found
-
-
 # Flash
 
 
@@ -130,10 +115,10 @@ def test_a_layout_is_not_changed_under_data(make_desk: MakeDesk, image: Path, by
     assert desk.peek(0x8000, 0x1000) == before[0x8000:0x9000]
     assert "press RESET" in by_hand(desk, "board", "flash", image)
     desk.board.wait(READY)
-    assert files_of(desk)["/data.txt"] == b"precious"  # the same layout: what is there stays
+    assert desk.files()["/data.txt"] == b"precious"  # the same layout: what is there stays
     by_hand(desk, *other, "--erase-moved")
     desk.board.wait(READY)
-    assert list(files_of(desk)) == ["/boot.py"]
+    assert list(desk.files()) == ["/boot.py"]
     assert decode(desk.peek(0x8000, 0xC00)) == read_csv(resource("partitions/4mb-ota.csv"))
 
 
@@ -182,14 +167,14 @@ def test_the_users_files_are_left_alone(make_desk: MakeDesk, key: Path, command:
     install = ("board", "install", "--board", "virtual", "--port", desk.port, "--key", key)
     said = json.loads(command(*install, "--json"))
     assert set(said["left"]) == {"/boot.py", "/main.py"}
-    found = files_of(desk)
+    found = desk.files()
     assert (found["/user_boot.py"], found["/main.py"], found["/lib/theirs.py"]) == (b"x = 1\n", TICKING, b"y = 2\n")
     assert found["/boot.py"] == resource("firmware/boot.py").read_bytes()
     desk.board.wait("main begins")
     text = command(*install)
     assert "left     /main.py: yours is left alone" in text
     assert "keys and journal were there, and are left alone" in text
-    assert files_of(desk) == found
+    assert desk.files() == found
 
 
 def test_the_light_install(make_desk: MakeDesk, micropython32: MicroPython, key: Path, command: Command) -> None:
@@ -201,7 +186,7 @@ def test_the_light_install(make_desk: MakeDesk, micropython32: MicroPython, key:
     assert said["package"] == "/lib/mulligan"
     built = build_package(micropython32)
     wanted = {f"/lib/{path.relative_to(built)}": path.read_bytes() for path in built.rglob("*.mpy")}
-    found = files_of(desk)
+    found = desk.files()
     assert {path: found[path] for path in wanted} == wanted
     assert len(said["copied"]) == len(wanted) + 3
     assert not any(path.endswith(".new") for path in found)
@@ -211,11 +196,11 @@ def test_a_full_filesystem(make_desk: MakeDesk, key: Path, command: Command) -> 
     """Found out before anything is written."""
     desk = make_desk({"data.bin": b"x" * 300_000}, bare=True)
     desk.board.wait(READY)
-    before = files_of(desk)
+    before = desk.files()
     said = command("board", "install", "--board", "virtual", "--port", desk.port, "--key", key, code=1)
     assert "KiB free, this needs" in said
     assert "desk-4mb" in said
-    assert files_of(desk) == before
+    assert desk.files() == before
 
 
 def test_a_board_without_our_partitions(make_desk: MakeDesk, key: Path, command: Command, tmp_path: Path) -> None:
@@ -235,7 +220,7 @@ def test_mip_installs_the_package(make_desk: MakeDesk, micropython32: MicroPytho
     desk.mpremote("mip", "install", "--no-mpy", tmp_path / "mip" / str(micropython32.arch) / "package.json")
     assert "0.1.0" in desk.mpremote("exec", "import mulligan, mulligan.core.p256; print(mulligan.__version__)")
     built = build_package(micropython32)
-    assert files_of(desk)["/lib/mulligan/agent.mpy"] == (built / "mulligan" / "agent.mpy").read_bytes()
+    assert desk.files()["/lib/mulligan/agent.mpy"] == (built / "mulligan" / "agent.mpy").read_bytes()
 
 
 @pytest.mark.parametrize("arch", ["xtensawin", "rv32imc"])

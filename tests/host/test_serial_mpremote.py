@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import serial
-from littlefs import LittleFS
 
 from host.serialdesk import Desk
 from mulligan_host import server
@@ -38,21 +37,6 @@ def make_desk(tmp_path: Path, micropython32: MicroPython) -> Iterator[MakeDesk]:
         yield make
 
 
-def files(desk: Desk) -> dict[str, bytes]:
-    """Return the files on the littlefs in the board's ``vfs``, as another implementation reads them."""
-    content = desk.board.partition("vfs")
-    fs = LittleFS(block_size=4096, block_count=len(content) // 4096, mount=False)
-    fs.context.buffer = bytearray(content)
-    fs.mount()
-    found = {}
-    for directory, _, names in fs.walk("/"):
-        for name in names:
-            path = f"{directory.rstrip('/')}/{name}"
-            with fs.open(path, "rb") as f:
-                found[path] = f.read()
-    return found
-
-
 @pytest.mark.parametrize("rfc2217", [True, False], ids=["rfc2217", "pty"])
 def test_files_come_and_go_and_survive(make_desk: MakeDesk, rfc2217: bool) -> None:
     desk = make_desk(rfc2217=rfc2217)
@@ -60,7 +44,7 @@ def test_files_come_and_go_and_survive(make_desk: MakeDesk, rfc2217: bool) -> No
     content = bytes(range(256)) * 20
     path = desk.write("data.bin", content)
     desk.mpremote("fs", "cp", path, ":there.bin")
-    assert files(desk)["/there.bin"] == content
+    assert desk.files()["/there.bin"] == content
     desk.mpremote("fs", "mkdir", "lib")
     desk.mpremote("fs", "cp", desk.write("module.py", b"X = 42\n"), ":lib/module.py")
     assert "42" in desk.mpremote("exec", "import module; print(module.X)")
@@ -104,7 +88,7 @@ def test_mip_installs_from_a_local_index(make_desk: MakeDesk) -> None:
     (index / "package.json").write_text(json.dumps({"version": "1.0", "urls": [["greet.py", "greet.py"]]}))
     with server.serve(index, tls=False) as web:
         desk.mpremote("mip", "install", f"{web.url}/package.json")
-    assert "/lib/greet.py" in files(desk)
+    assert "/lib/greet.py" in desk.files()
     assert "hello from mip" in desk.mpremote("exec", "import greet; print(greet.hello())")
 
 
