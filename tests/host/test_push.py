@@ -1,6 +1,7 @@
 """Releases over the cable: the device's own installer and its own checks, at the end of a serial line."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -100,6 +101,10 @@ def test_a_bad_release_goes_back(fleet: Fleet, push: Callable[..., Any], command
     found = model(command, desk)
     assert (found["version"], found["frozen"]) == ("1.0.0", 1)
     assert "refused" in push(desk, code=1)
+    errors = json.loads(command("board", "status", "--port", desk.port, "--json"))["errors"]
+    assert [(e["event"], e["version"], e["error"]) for e in errors] == [("rolled-back", "1.1.0", None), ("refused", "", "Frozen")]
+    said = command("board", "status", "--port", desk.port)
+    assert re.search(r"error \d+, .*: rolled-back digits 1\.1\.0\nerror \d+, .*: refused: Frozen \(35\)\n", said)
 
 
 def test_a_strangers_release_is_refused(fleet: Fleet, push: Callable[..., Any], command: Command) -> None:

@@ -37,12 +37,15 @@ READONLY = 2
 Row = namedtuple("Row", ("type", "subtype", "offset", "size", "label", "flags"))
 
 
-def encode(rows):
-    """The table of ``rows``, TABLE_SIZE bytes. Raises: FormatError for too many rows or a label too long."""
-    if len(rows) > ROWS_MAX:
-        raise FormatError(f"partition table: {len(rows)} rows, at most {ROWS_MAX} fit")
+def encode(rows, md5=True):
+    """The table of ``rows``, TABLE_SIZE bytes; without ``md5`` with no MD5 row. Raises: FormatError for too many rows, or a label
+    too long."""
+    most = ROWS_MAX if md5 else ROWS_MAX + 1
+    if len(rows) > most:
+        raise FormatError(f"partition table: {len(rows)} rows, at most {most} fit")
     data = b"".join([encode_row(row) for row in rows])
-    data += _MD5_MAGIC + hashlib.md5(data).digest()
+    if md5:
+        data += _MD5_MAGIC + hashlib.md5(data).digest()
     return data + b"\xff" * (TABLE_SIZE - len(data))
 
 
@@ -69,16 +72,19 @@ def decode_row(data, at=0):
         raise FormatError(f"partition table: label at +{at:#x} is not UTF-8")
 
 
-def decode(data):
+def decode(data, md5=True):
     """The rows of a table. What follows its end is not looked at.
 
-    Raises: FormatError if there is no table, if its MD5 row is missing (as ESP-IDF's default build does) or does not match.
+    Raises: FormatError if there is no table, if its MD5 does not match, or, with ``md5``, if it has none (as ESP-IDF's default
+    build does).
     """
     rows = []
     for at in range(0, min(len(data), TABLE_SIZE) - ROW_SIZE + 1, ROW_SIZE):
         if bytes(data[at : at + 16]) == _MD5_MAGIC:
             if hashlib.md5(bytes(data[:at])).digest() != bytes(data[at + 16 : at + 32]):
                 raise FormatError("partition table: its MD5 does not match its rows")
+            return rows
+        if not md5 and bytes(data[at : at + ROW_SIZE]) == b"\xff" * ROW_SIZE:
             return rows
         rows.append(decode_row(data, at))
     raise FormatError("partition table: no MD5 row")

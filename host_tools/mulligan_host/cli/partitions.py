@@ -67,6 +67,7 @@ def partitions() -> None:
 @_OFFSET
 @click.option("--primary-bootloader-offset", type=_Number(), help="For tables with rows of type bootloader.")
 @click.option("--recovery-bootloader-offset", type=_Number(), help="For tables with a row bootloader, recovery.")
+@click.option("--disable-md5sum", is_flag=True, help="Leave out the MD5 row, for a build of ESP-IDF without it.")
 def build(
     csv: Path,
     output: Path,
@@ -74,11 +75,12 @@ def build(
     offset: int,
     primary_bootloader_offset: int | None,
     recovery_bootloader_offset: int | None,
+    disable_md5sum: bool,
 ) -> None:
     """Build the binary table of a CSV, byte for byte as ESP-IDF's generator does."""
     place = Place(offset, primary_bootloader_offset, recovery_bootloader_offset)
     rows = read_csv(csv, flash_size, place)
-    files.write(output, table.encode(rows))
+    files.write(output, table.encode(rows, md5=not disable_md5sum))
     click.echo(f"{output}: {len(rows)} partitions, to be written at {offset:#x}")
 
 

@@ -5,7 +5,7 @@ from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from mulligan.core import layout
+from mulligan.core import events, layout
 from mulligan.core.errors import FormatError
 from mulligan.core.journal import Journal
 from mulligan_host.desk.link import Link
@@ -86,6 +86,12 @@ def journal(link: Link) -> Journal | None:
     return Journal(_Region(content)) if content is not None else None
 
 
+def event_log(link: Link) -> list[events.Event] | None:
+    """The board's event log, oldest first; None where it has no partition for one. Raises: HostError."""
+    content = dump(link, layout.EVENTS)
+    return list(events.read(_Region(content))) if content is not None else None
+
+
 def dump(link: Link, subtype: int, size: int = 1 << 16) -> bytes | None:
     """The first ``size`` bytes of the one partition of ours of that subtype. Raises: HostError."""
     lines, found = link.run_lines("dump", subtype, size)
@@ -102,7 +108,7 @@ def config_of(seen: Seen) -> dict[str, object]:
 
 
 class _Region:
-    """A partition's content as `Journal` reads it."""
+    """A partition's content as `Journal` and `events.read` read it."""
 
     encrypted = False
 

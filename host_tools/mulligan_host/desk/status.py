@@ -1,15 +1,28 @@
-"""What a board is, and what its journal says: decoded here, so that it can be had of a board that runs nothing any more."""
+"""What a board is, and what its journal and event log say: decoded here, so that it can be had of a board that runs nothing any
+more."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
+from mulligan.core import errors
+from mulligan.core.errors import MulliganError
 from mulligan.core.journal import Journal
 from mulligan.core.state import Entry, Image
 from mulligan_host.desk import board
 from mulligan_host.desk.link import Link
 
-CAUSES = {1: "power on, or brownout", 2: "hard reset, or panic", 3: "watchdog", 4: "deep sleep", 5: "soft reset"}
+_WATCHDOG = 3
+CAUSES = {1: "power on, or brownout", 2: "hard reset, or panic", _WATCHDOG: "watchdog", 4: "deep sleep", 5: "soft reset"}
 _PACKAGE = "/lib/mulligan/__init__.mpy"
+_MOST_ERRORS = 8
+_ERRORS = (
+    "rolled-back", "refused", "patch-failed", "damaged", "not-serving", "worn", "unwritten", "stray", "table-refused",
+    "tables-lost",
+)  # fmt: skip
+_NAMES = {
+    error.code: name for name, error in vars(errors).items() if isinstance(error, type) and issubclass(error, MulliganError)
+}
 _UNUSED = ("files", "config", "mulligan", "path", "partitions", "cause", "heap", "mpy", "version", "block", "blocks", "free")
 
 
@@ -18,6 +31,7 @@ def status(link: Link) -> dict[str, Any]:
     seen = board.look(link, [_PACKAGE])
     config = board.config_of(seen)
     journal = board.journal(link)
+    log = board.event_log(link)
     frozen = bool(link.run("frozen"))
     found = {name: value for name, value in asdict(seen).items() if name not in _UNUSED}
     return {
@@ -33,7 +47,14 @@ def status(link: Link) -> dict[str, Any]:
         "channel": config.get("channel"),
         "journal": _journal(journal) if journal is not None else None,
         "planes": [_entry(entry) for entry in journal.state.entries] if journal is not None else [],
+        "errors": _errors(log) if log is not None else [],
     }
+
+
+def _errors(log: Iterable[Any]) -> list[dict[str, Any]]:
+    """The last of the events that went wrong, oldest first; ``error`` is the name of the code in docs/SPEC.md, or None."""
+    wrong = [e for e in log if e.event in _ERRORS or (e.event == "boot" and e.detail == _WATCHDOG)]
+    return [{**e._asdict(), "error": _NAMES.get(e.code)} for e in wrong[-_MOST_ERRORS:]]
 
 
 def _journal(journal: Journal) -> dict[str, Any]:

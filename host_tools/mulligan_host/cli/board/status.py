@@ -1,6 +1,7 @@
 """``mulligan board status``: what is on a board, and how it fares."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import rich_click as click
@@ -18,7 +19,7 @@ from mulligan_host.desk.status import status as status_of
 @options.PORT
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(board_name: str | None, port: str | None, as_json: bool) -> None:
-    """Show planes, versions, slots, trials, floors, and why the board booted last.
+    """Show planes, versions, slots, trials, floors, why the board booted last, and what went wrong lately.
 
     The program is interrupted for that, and started again by a soft reset, which no version on trial is blamed for.
     """
@@ -59,3 +60,15 @@ def _print(found: dict[str, Any]) -> None:
             str(entry["frozen"]),
         )
     Console(highlight=False).print(table)
+    for error in found["errors"]:
+        click.echo(_error_text(error))
+
+
+def _error_text(error: dict[str, Any]) -> str:
+    """One line of the event log: when, what, of which artifact, and why."""
+    when = f"{datetime.fromtimestamp(error['time'], UTC):%Y-%m-%d %H:%M} UTC" if error["time"] else "at an unknown time"
+    what = " ".join(word for word in (error["event"], error["plane"], error["name"], error["version"]) if word)
+    if error["event"] == "boot":
+        what = "reset by the watchdog"
+    why = f": {error['error'] or 'code'} ({error['code']})" if error["code"] else ""
+    return f"error {error['number']}, {when}: {what}{why}"
