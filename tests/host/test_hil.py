@@ -67,7 +67,6 @@ def test_what_a_failed_test_shows(tmp_path: Path) -> None:
         "def test_power(power, board):\n"
         "    power.off()\n"
         "    power.on()\n"
-        "    __import__('time').sleep(1)\n"  # the port went with the power: what is said before it is open again is lost
         "    board.reset()\n"
         "    board.wait('no partition table')\n"
     )

@@ -7,14 +7,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
-from serial import SerialException
 
 from mulligan_host.errors import HostError
 from mulligan_host.hil.console import Console
@@ -65,33 +64,23 @@ class Repl(SerialTransport):  # type: ignore[misc] # mpremote has no types
         self.in_raw_repl = self.mounted = self.is_pty = False
         self.use_raw_paste = True
 
+    def enter(self) -> None:
+        """Interrupt what runs, without a soft reset."""
+        self.serial.timeout = _QUIET_SECONDS
+        # What an earlier attempt typed at a board that was not listening yet is read by its REPL now, and answered.
+        self.serial.write(b"\r\x03")
+        deadline = time.monotonic() + _ANSWER_SECONDS
+        while self.serial.read(1 << 10) and time.monotonic() < deadline:
+            pass
+        self.serial.timeout = _ANSWER_SECONDS
+        with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it got in place of a REPL
+            self.enter_raw_repl(soft_reset=False)
+
     def execute(self, code: str) -> str:
-        """Interrupt what runs, run ``code`` without a soft reset before it, and return what it printed."""
-        with self._entered():
-            said: bytes = self.exec(code)
-            self.exit_raw_repl()
+        """Run ``code`` and return what it printed."""
+        said: bytes = self.exec(code)
+        self.exit_raw_repl()
         return said.decode(errors="replace").replace("\r\n", "\n")
-
-    def begin(self, code: str) -> None:
-        """Interrupt what runs and start ``code``, whose end is not waited for."""
-        with self._entered():
-            self.exec_raw_no_follow(code)
-
-    @contextmanager
-    def _entered(self) -> Iterator[None]:
-        before, self.serial.timeout = self.serial.timeout, _QUIET_SECONDS
-        try:
-            # What an earlier attempt typed at a board that was not listening yet is read by its REPL now, and answered.
-            self.serial.write(b"\r\x03")
-            deadline = time.monotonic() + _ANSWER_SECONDS
-            while self.serial.read(1 << 10) and time.monotonic() < deadline:
-                pass
-            self.serial.timeout = _ANSWER_SECONDS
-            with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it got in place of a REPL
-                self.enter_raw_repl(soft_reset=False)
-            yield
-        finally:
-            self.serial.timeout = before
 
 
 class Power:
@@ -236,22 +225,28 @@ class Board:
 
     def start(self, code: str) -> None:
         """As `exec`, for code that ends in a reset, or never: what it prints is the console's."""
-        self._repl(code, lambda repl: repl.begin(code))
+        self._repl(code, lambda repl: repl.exec_raw_no_follow(code))
 
     def _repl(self, code: str, act: Callable[[Repl], Any]) -> Any:
         self.console.say(f"exec {' '.join(code.split())}"[:_SHOWN])
-        with self.console.borrowed() as port:
-            try:
+        try:
+            with ExitStack() as stack:
                 try:
-                    return act(Repl(port))
-                except TransportExecError:
-                    raise
-                except TransportError:  # a board that was just booting hears no Ctrl-C
-                    return act(Repl(port))
-            except TransportExecError as e:
-                raise BoardFailure(f"{self.name}: {e.error_output.strip()}") from None
-            except (TransportError, SerialException, OSError) as e:
-                raise BoardFailure(f"{self.name}: {e}") from e
+                    repl = stack.enter_context(self._entered())
+                except (TransportError, OSError):  # a board that was just booting hears no Ctrl-C, and its port may have gone
+                    repl = stack.enter_context(self._entered())
+                return act(repl)
+        except TransportExecError as e:
+            raise BoardFailure(f"{self.name}: {e.error_output.strip()}") from None
+        except (TransportError, OSError) as e:
+            raise BoardFailure(f"{self.name}: {e}") from e
+
+    @contextmanager
+    def _entered(self) -> Iterator[Repl]:
+        with self.console.borrowed() as port:
+            repl = Repl(port)
+            repl.enter()
+            yield repl
 
     def mpremote(self, *arguments: object) -> Outcome:
         """Run mpremote on it, to whatever end."""

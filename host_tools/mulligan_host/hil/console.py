@@ -16,6 +16,7 @@ from mulligan_host.errors import HostError
 BAUD = 115200
 _READ_SECONDS = 0.05
 _RETRY_SECONDS = 0.2
+_BACK_SECONDS = 5.0
 _RESET_SECONDS = 0.1
 _TAIL = 25
 
@@ -29,6 +30,7 @@ class Console:
         """All lines since the board was first listened to."""
         self._log: Path | None = None
         self._seen = 0
+        self._partial = b""
         self._changed = threading.Condition()
         self._serial: serial.SerialBase | None = None
         self._thread: threading.Thread | None = None
@@ -51,21 +53,29 @@ class Console:
         if self._serial is None:
             return
         self._stop()
-        with contextlib.suppress(serial.SerialException, OSError):
+        self._flush()
+        with contextlib.suppress(OSError):
             self._serial.rts = False
             self._serial.dtr = False
-        with contextlib.suppress(serial.SerialException, OSError):
+        with contextlib.suppress(OSError):
             self._serial.close()
         self._serial = None
 
     @contextmanager
     def borrowed(self) -> Iterator[serial.SerialBase]:
-        """Lend the open port to someone who reads it in place of the console."""
+        """Lend the port to someone who reads it in place of the console.
+
+        One that has gone, as with a board's power, is given a moment to be back. Raises: HostError if it is not.
+        """
         self.open()
         self._stop()
         try:
+            self._revive()
+            self._flush()
             yield self._serial
         finally:
+            assert self._serial is not None
+            self._serial.timeout = _READ_SECONDS
             self._start()
 
     @contextmanager
@@ -81,11 +91,10 @@ class Console:
         """Pulse EN, by RTS. Raises: HostError for a port that has none, or is gone."""
         try:
             self._pulse()
-        except (serial.SerialException, OSError):  # it went with the board's power, and is back with it
-            self.close()
+        except OSError:  # pyserial: it had gone, and was not known to yet
             try:
                 self._pulse()
-            except (serial.SerialException, OSError) as e:
+            except OSError as e:
                 raise ports.explained(self.port, e) from e
 
     def say(self, line: str) -> None:
@@ -116,12 +125,11 @@ class Console:
                 self._changed.wait(left)
 
     def _pulse(self) -> None:
-        self.open()
-        assert self._serial is not None
-        self._serial.dtr = False
-        self._serial.rts = True
-        time.sleep(_RESET_SECONDS)
-        self._serial.rts = False
+        with self.borrowed() as port:
+            port.dtr = False
+            port.rts = True
+            time.sleep(_RESET_SECONDS)
+            port.rts = False
 
     def _start(self) -> None:
         self._ending.clear()
@@ -137,28 +145,50 @@ class Console:
     def _opened(self) -> serial.SerialBase:
         try:
             return serial.serial_for_url(self.port, BAUD, timeout=_READ_SECONDS)
-        except (serial.SerialException, OSError, ValueError) as e:
+        except (OSError, ValueError) as e:
             raise ports.explained(self.port, e) from e
 
-    def _listen(self) -> None:
+    def _revive(self) -> None:
         assert self._serial is not None
-        partial = b""
+        deadline = time.monotonic() + _BACK_SECONDS
+        while True:
+            try:
+                self._serial.timeout = 0
+                for _ in range(2):  # the first read of an RFC 2217 port that has gone returns nothing
+                    self._read()
+                return
+            except OSError as e:
+                if time.monotonic() > deadline:
+                    raise ports.explained(self.port, e) from e
+                self._reopen()
+                time.sleep(_READ_SECONDS)
+
+    def _reopen(self) -> None:
+        assert self._serial is not None
+        with contextlib.suppress(OSError):
+            self._serial.close()
+        with contextlib.suppress(HostError):
+            self._serial = self._opened()
+
+    def _listen(self) -> None:
         while not self._ending.is_set():
             try:
-                data = self._serial.read(max(1, self._serial.in_waiting))
-            except (serial.SerialException, OSError, TypeError):
+                self._read()
+            except OSError:
                 # Gone, as a USB port is while its chip resets: it comes back under the same name.
-                with contextlib.suppress(serial.SerialException, OSError):
-                    self._serial.close()
                 self._ending.wait(_RETRY_SECONDS)
-                with contextlib.suppress(HostError):
-                    self._serial = self._opened()
-                continue
-            *whole, partial = (partial + data).split(b"\n")
-            for line in whole:
-                self._add(line.decode(errors="replace").rstrip("\r"))
-        if partial:
-            self._add(partial.decode(errors="replace"))
+                self._reopen()
+
+    def _read(self) -> None:
+        assert self._serial is not None
+        *whole, self._partial = (self._partial + self._serial.read(max(1, self._serial.in_waiting))).split(b"\n")
+        for line in whole:
+            self._add(line.decode(errors="replace").rstrip("\r"))
+
+    def _flush(self) -> None:
+        if self._partial:
+            self._add(self._partial.decode(errors="replace"))
+            self._partial = b""
 
     def _add(self, line: str) -> None:
         with self._changed:
