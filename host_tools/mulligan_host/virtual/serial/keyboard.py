@@ -9,7 +9,10 @@ from mulligan_host.virtual.protocol import Op
 from mulligan_host.virtual.serial.line import Line
 
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
-_QUIET_SECONDS = 0.02  # without a request for so long, a program is not inside of littlefs
+# Without a request for so long a program is not inside of littlefs: in its own time, as other processes may keep it waiting
+# there, or, if it is the program that waits, in everybody's.
+_BUSY_SECONDS = 0.02
+_IDLE_SECONDS = 0.5
 _NEVER = (Op.READ, Op.PROGRAM, Op.ERASE, Op.KBD)
 _CTRL_C = 3
 
@@ -19,7 +22,7 @@ class Keyboard:
 
     On the chip Ctrl-C interrupts between two bytecodes, and never in littlefs, which is C. Here littlefs calls Python for each
     access to the flash, and an exception there would leave it in the middle. So the moment is the reply to a request that is
-    not for the flash (start.py makes one before each file operation), or else a time without any request.
+    not for the flash (start.py makes one before each file operation), or else some time without any request.
     """
 
     def __init__(self, child: Child, line: Line) -> None:
@@ -28,15 +31,16 @@ class Keyboard:
         self._booting = True  # no program has said what interrupts it: Ctrl-C waits until one does
         self._key = _CTRL_C  # which character interrupts
         self._cooked = True
-        self._typed: float | None = None  # when the interrupt that is not done yet was
-        self._asked = 0.0  # when the program made its last request
+        self._typed = False  # whether there is an interrupt that is not done yet
+        self._since = self._worked = 0.0  # when it was typed, or a request made after that; and how long the program had worked
 
     def typed(self, data: bytes) -> None:
         """Hand over what came from the host."""
         if self._key < 0x100:
             plain = data.replace(bytes((self._key,)), b"")
-            if len(plain) < len(data):
-                self._typed = self._typed or time.monotonic()
+            if len(plain) < len(data) and not self._typed:
+                self._typed = True
+                self._start()
             data = plain
         self._child.type(data)
 
@@ -52,25 +56,35 @@ class Keyboard:
         elif self._booting:
             self._key = _CTRL_C
         else:
-            self._typed = None  # nothing runs that it could interrupt
+            self._typed = False  # nothing runs that it could interrupt
         return 1, b""
 
     def interrupts(self, op: int) -> bool:
         """Whether the reply to request ``op`` is to interrupt the program."""
-        self._asked = time.monotonic()
-        if self._typed is None or self._booting or op in _NEVER:
+        if not self._pending:
             return False
-        self._typed = None
+        self._start()
+        if op in _NEVER:
+            return False
+        self._typed = False
         return True
 
     def timeout(self, most: float) -> float:
         """How long to wait for something else, ``most`` seconds at most."""
-        return most if self._typed is None or self._booting else min(most, _QUIET_SECONDS)
+        return min(most, _BUSY_SECONDS) if self._pending else most
 
     def tick(self) -> None:
         """Interrupt the program if it is time, and it makes no requests that could be answered so."""
-        if self._typed is None or self._booting:
+        if not self._pending:
             return
-        quiet_since = max(self._asked, self._typed)
-        if time.monotonic() - quiet_since >= _QUIET_SECONDS and self._child.interrupt():
-            self._typed = None
+        quiet = time.monotonic() - self._since >= _IDLE_SECONDS or self._child.worked() - self._worked >= _BUSY_SECONDS
+        if quiet and self._child.interrupt():
+            self._typed = False
+
+    @property
+    def _pending(self) -> bool:
+        return self._typed and not self._booting
+
+    def _start(self) -> None:
+        self._since = time.monotonic()
+        self._worked = self._child.worked()
