@@ -69,8 +69,8 @@ class Board:
     """Of its native code, as mpy-cross calls it."""
     flash: int
     """Its bytes."""
-    partitions: str
-    """Its layout: a file in partitions/."""
+    partitions: tuple[str, ...]
+    """Its layouts, files in partitions/: the first that a firmware fits is taken."""
     assumption: str
     """What an estimate for it rests on."""
     port: Port
@@ -92,7 +92,9 @@ def load(name: str) -> Board:
     doc = _read(name)
     try:
         port, speed, memory = Port(**doc.pop("port")), Speed(**doc.pop("speed")), Memory(**doc.pop("memory"))
-        board = Board(name=Path(name).stem, port=port, speed=speed, memory=memory, **doc)
+        layouts = doc.pop("partitions")
+        layouts = (layouts,) if isinstance(layouts, str) else tuple(layouts)
+        board = Board(name=Path(name).stem, partitions=layouts, port=port, speed=speed, memory=memory, **doc)
     except (KeyError, TypeError) as e:
         raise HostError(f'{name}: not a board: {e}; start it with like = "esp32"') from None
     if port.reset not in RESETS:

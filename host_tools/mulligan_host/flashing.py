@@ -36,13 +36,14 @@ class Plan:
     """
 
     board: Board
+    layout: str
     rows: list[Row]
     app: images.Image
     parts: list[Part]
 
 
-def make(firmware: images.Firmware, name: str, board: Board, rows: list[Row]) -> Plan:
-    """The plan for the combined image ``firmware``, of a file called ``name``.
+def make(firmware: images.Firmware, name: str, board: Board, layout: str, rows: list[Row]) -> Plan:
+    """The plan for the combined image ``firmware``, of a file called ``name``, under the ``rows`` of the layout ``layout``.
 
     Raises: HostError for another chip's or a foreign firmware, NoSlot for one that the layout has no room for, FormatError for
     a layout that can't be this board's.
@@ -73,6 +74,7 @@ def make(firmware: images.Firmware, name: str, board: Board, rows: list[Row]) ->
     table = partitions.encode(rows)
     return Plan(
         board,
+        layout,
         rows,
         app,
         [

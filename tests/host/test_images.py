@@ -179,12 +179,22 @@ def test_a_wrong_file(here: Path, command: Command, what: str) -> None:
         (["--board", "esp32", "--layout", "5mb"], "5mb"),
         (["--board", "esp32", "--layout", "8mb"], "vfs ends at 0x800000, the flash at 0x400000"),
         (["--board", "esp32", "--layout", str(firmwares.STOCK_TABLE)], "no ota_0, ota_1 and otadata"),
+        (["--board", "esp32", "--layout", "desk-4mb"], "give --layout 4mb or a smaller build"),
         (["--board", "esp32", "--layout", "4mb-ota"], "give --layout 4mb or a smaller build, such as MicroPython's OTA variant"),
     ],
 )
 def test_a_wrong_pairing(here: Path, command: Command, arguments: list[str], said: str) -> None:
     Path(NAME).write_bytes(firmwares.combined())
     assert said in command("board", "flash", NAME, *arguments, "--dry-run", code=1)
+
+
+def test_a_firmware_gets_the_layout_that_it_fits(here: Path, command: Command) -> None:
+    """The OTA build the one with room for the light install, the generic build the other, which says what it can't do."""
+    flash = ("board", "flash", NAME, "--board", "esp32", "--dry-run")
+    for size, layout in ((firmwares.OTA, "desk-4mb"), (firmwares.GENERIC, "4mb")):
+        Path(NAME).write_bytes(firmwares.combined(size=size))
+        assert json.loads(command(*flash, "--json"))["layout"] == layout
+        assert ("does not fit desk-4mb, the layout for board install" in command(*flash)) == (layout == "4mb")
 
 
 def test_the_ota_build_fits_both_layouts(here: Path, command: Command) -> None:

@@ -138,5 +138,5 @@ def test_an_unknown_board_is_told_the_known_ones(command: Command) -> None:
 def test_a_board_is_whole(name: str) -> None:
     board = boards.load(name)
     assert board.memory.largest <= board.memory.heap
-    assert resource(f"partitions/{board.partitions}").is_file()
+    assert all(resource(f"partitions/{layout}").is_file() for layout in board.partitions)
     assert np.all(np.array([board.speed.cpu_mhz, board.speed.instructions_per_mac, board.flash]) > 0)

@@ -150,9 +150,10 @@ def _require_room(link: Link, seen: board.Seen, files: Mapping[str, bytes]) -> N
     freed = sum(1 for path in files if path in seen.files)
     if files and needed - freed > seen.free:
         has, needs = seen.free * seen.block // 1024, (needed - freed) * seen.block // 1024
+        what = "remove files" if needed - freed <= seen.blocks else "the layout is not for it"
         raise HostError(
-            f"{link.port}: vfs has {has} KiB free, this needs {needs}: "
-            "remove files, flash a layout with a larger vfs (desk-4mb), or firmware that has Mulligan frozen in"
+            f"{link.port}: vfs has {has} of {seen.blocks * seen.block // 1024} KiB free, this needs {needs}: {what}, or flash a "
+            "layout with a larger vfs (on 4 MB desk-4mb, which MicroPython's OTA build fits), or firmware with Mulligan frozen in"
         )
 
 

@@ -50,8 +50,8 @@ def check(data: bytes, board: boards.Board, peak_heap: Callable[[bytes, int], in
     what = f"the image has {packed} bytes"
     if data is model:
         what = f"an image with {GOLDEN} golden vectors and no labels has {packed} bytes"
-    room = find(read_csv(resource(f"partitions/{board.partitions}"), board.flash), "model_0").size
-    findings.append(Finding("slot", packed <= room, f"{what}, a slot of {board.partitions} {room}"))
+    room = find(read_csv(resource(f"partitions/{board.partitions[-1]}"), board.flash), "model_0").size
+    findings.append(Finding("slot", packed <= room, f"{what}, a slot of {board.partitions[-1]} {room}"))
     return findings
 
 

@@ -87,6 +87,13 @@ def _print(plan: flashing.Plan, changes: list[layouts.Change]) -> None:
     slot = next(row for row in plan.rows if row.offset == plan.parts[0].offset)
     console.print(flashmap.draw(plan.rows, plan.board.flash))
     console.print(flashmap.legend(plan.rows, plan.board.flash))
+    click.echo(f"layout   {plan.layout}")
+    first = Path(plan.board.partitions[0]).stem
+    if plan.layout == Path(plan.board.partitions[-1]).stem != first:
+        click.echo(
+            f"note     the firmware does not fit {first}, the layout for board install: that needs MicroPython's OTA build, or "
+            "firmware with Mulligan frozen in"
+        )
     click.echo(f"app      {app.project} {app.version}: {slot.size - len(app.data)} bytes of {slot.label} are left")
     for part in plan.parts:
         click.echo(f"write    {part.what:18}{part.offset:#x} {len(part.data)} bytes")
@@ -98,6 +105,7 @@ def _print(plan: flashing.Plan, changes: list[layouts.Change]) -> None:
 def _described(plan: flashing.Plan, changes: list[layouts.Change], dry_run: bool) -> dict[str, object]:
     return {
         "board": plan.board.name,
+        "layout": plan.layout,
         "chip": plan.app.chip,
         "project": plan.app.project,
         "version": plan.app.version,

@@ -4,26 +4,31 @@ from pathlib import Path
 
 import rich_click as click
 
-from mulligan.core.partitions import Row
+from mulligan.core.partitions import app_slots
 from mulligan_host import boards, files, flashing, images, tables
 from mulligan_host.desk.link import Link
 
 FIRMWARE = click.argument("firmware", type=click.Path(path_type=Path, dir_okay=False))
 BOARD = click.option("--board", "board_name", required=True, help="What it is: one of boards/, or a .toml of your own.")
 ANY_BOARD = click.option("--board", "board_name", help="What it is: only needed where opening its port resets it.")
-LAYOUT = click.option("--layout", help="In place of the board's: the name of one in partitions/, or a CSV.")
+LAYOUT = click.option(
+    "--layout", help="In place of the first of the board's that FIRMWARE fits: a name in partitions/, or a CSV."
+)
 PORT = click.option("--port", help="Where it is plugged in; not needed where there is only one.")
 
 
 def plan(firmware: Path, board_name: str, layout: str | None) -> flashing.Plan:
     """What `mulligan board flash` and `mulligan image build` are to write."""
     board = boards.load(board_name)
-    return flashing.make(images.firmware(files.read(firmware), firmware.name), firmware.name, board, rows_of(board, layout))
+    image = images.firmware(files.read(firmware), firmware.name)
+    layout = layout or _fitting(board, len(image.app.data))
+    return flashing.make(image, firmware.name, board, layout, tables.read(layout).rows)
 
 
-def rows_of(board: boards.Board, layout: str | None) -> list[Row]:
-    """The rows of ``layout``, or of the board's own."""
-    return tables.read(layout or Path(board.partitions).stem).rows
+def _fitting(board: boards.Board, size: int) -> str:
+    """The first of the board's layouts that has room for an app of ``size`` bytes; its last where none has."""
+    *others, last = (Path(layout).stem for layout in board.partitions)
+    return next((name for name in others if all(size <= slot.size for slot in app_slots(tables.read(name).rows))), last)
 
 
 def say_if_reset(link: Link) -> None:
