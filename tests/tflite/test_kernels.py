@@ -5,6 +5,7 @@ import sys
 from array import array
 
 from mulligan.tflite import fixedpoint, kernels
+from mulligan.tflite.codes import APART, PATCHES, WINDOW
 from mulligan.tflite.ops import softmax as exponentials
 from tflite.models import Random
 
@@ -63,11 +64,11 @@ class Scaling:
             self.low, self.high = 0, 255 - self.zero
         self.count = count
 
-    def p(self, *rest):
-        """A kernel's parameters: the eleven words of `requantise`, ``rest``, the tables."""
-        head = [11 + len(rest), self.each, self.count, self.zero, self.low, self.high, 0, 0, 0, 0, 0]
+    def p(self, *rest, apart=0):
+        """A kernel's parameters: the eleven words of `requantise`, ``rest``, the tables, ``apart`` without the biases."""
+        head = [11 + len(rest), self.each | apart << 1, self.count, self.zero, self.low, self.high, 0, 0, 0, 0, 0]
         shift = struct.unpack("<%di" % ((len(self.shift) + 3) // 4), bytes(self.shift) + bytes(-len(self.shift) % 4))
-        return array("i", head + list(rest) + self.bias + self.mult + list(shift))
+        return array("i", head + list(rest) + ([] if apart else self.bias) + self.mult + list(shift))
 
     def finish(self, acc, c):
         v = fixedpoint.requantise(fixedpoint.wrap(acc + self.bias[c]), self.mult[c * self.each], self.shift[c * self.each] - 31)
@@ -129,8 +130,10 @@ def test_requantise():
             assert y[len(arena) :] == expected
 
 
-def gemm(random, layer, k, pixels, pieces, block, patches, slide, given):
-    """Run `gemm` with the weights in ``pieces``; ``patches`` are what it should see, ``given`` is the input."""
+def gemm(random, layer, k, pixels, pieces, block, patches, slide, given, zero=None):
+    """Run `gemm` with the weights in ``pieces``; ``patches`` are what it should see, ``given`` is the input. ``zero``: + 128, if
+    the biases are APART.
+    """
     count = layer.count
     w = random.fill(bytearray(count * k))
     if random.below(3) == 0:
@@ -139,21 +142,24 @@ def gemm(random, layer, k, pixels, pieces, block, patches, slide, given):
     xo, yo = 4, 4 + (len(given) + 3 & -4)
     scratch = yo + (count * pixels + 3 & -4) + 4
     size = scratch + 4 * (carry + block + block * (max(pieces) // k + 1)) + (block * k if slide else 0)
-    p = layer.p(xo, yo, k, pixels, block, scratch, carry, int(bool(slide)), *(slide or [0] * 12), 0, 0, 0, 0)
+    more = (WINDOW,) + slide if slide else (PATCHES,) if zero is None else (APART, size, zero)
+    p = layer.p(xo, yo, k, pixels, block, scratch, carry, 0, 0, 0, 0, *more, apart=more[0] == APART)
+    biases = struct.pack("<%di" % count, *layer.bias) if more[0] == APART else b""
     expected = bytearray()
     for u in patches:
         expected += bytes(
-            [layer.finish(sum([u[i] * signed(w[c * k + i]) for i in range(k)]), c) for c in range(count)]
+            [layer.finish(sum([(u[i] - (zero or 0)) * signed(w[c * k + i]) for i in range(k)]), c) for c in range(count)]
         )
     for kind, mapped in [(kind, i) for kind in kinds("gemm") for i in range(2)]:
-        p[34] = mapped
-        arena = bytearray(size + 4)
+        p[21] = mapped
+        arena = bytearray(size) + biases + bytes(4)
         arena[xo : xo + len(given)] = given
         arena[-4:] = arena[scratch - 4 : scratch] = b"\xa5\x5a\xa5\x5a"
         start = 0
         for n in pieces:
-            piece = bytearray(w[start : start + n])
-            kind.gemm(arena, memoryview(piece), start, p)
+            off = random.below(4) * mapped  # what is mapped may lie anywhere
+            piece = memoryview(bytearray(off) + w[start : start + n])[off:]
+            kind.gemm(arena, piece, start, p)
             assert not mapped or piece == w[start : start + n]
             start += n
         assert start == count * k
@@ -174,6 +180,11 @@ def test_gemm():
         x = random.fill(bytearray(k * pixels))
         patches = [x[i * k : i * k + k] for i in range(pixels)]
         gemm(random, Scaling(random, count, 24), k, pixels, pieces(random, count * k, k), random.between(1, 6), patches, None, x)
+    for _ in range(80):
+        k, count = random.between(1, 1200) if random.below(4) == 0 else random.between(1, 40), random.between(1, 6)
+        x = random.fill(bytearray(k))
+        layer = Scaling(random, count, 24)
+        gemm(random, layer, k, 1, pieces(random, count * k, k), 1, [x], None, x, random.below(256))
 
 
 def test_gemm_of_a_window():
@@ -197,15 +208,20 @@ def test_gemm_of_a_window():
 
 
 def test_gemm_at_its_limit():
-    for x, w in ((255, 0x80), (255, 0x7F), (0, 0x80)):
+    for x, w, zero in ((255, 0x80, None), (255, 0x7F, None), (0, 0x80, None), (255, 0x7F, 0), (0, 0x80, 255), (0, 0x7F, 255)):
         for kind in kinds("gemm"):
             arena = bytearray(bytes([x]) * 65536 + bytes(64))
             # The least multiplier of which an output still tells something: 65536 * 255 * 128 is just below 2**31.
-            p = [35, 0, 1, 128, -128, 127, 0, 0, 0, 0, 0, 0, 65536, 65536, 1, 1, 65540, 1] + [0] * 17
-            p = array("i", p + [0, 1 << 30, 7])
+            p = [23, 0, 1, 128, -128, 127, 0, 0, 0, 0, 0, 0, 65536, 65536, 1, 1, 65540, 1] + [0] * 5
+            if zero is None:
+                p += [0]
+            else:
+                p[:2] = 25, 2
+                p[22:] = APART, 65596, zero
+            p = array("i", p + [1 << 30, 7])
             for start in range(0, 65536, 4096):
                 kind.gemm(arena, memoryview(bytearray(bytes([w]) * 4096)), start, p)
-            assert arena[65536] - 128 == fixedpoint.requantise(65536 * x * signed(w), 1 << 30, 7 - 31)
+            assert arena[65536] - 128 == fixedpoint.requantise(65536 * (x - (zero or 0)) * signed(w), 1 << 30, 7 - 31)
 
 
 def test_gemm_over_its_input():
@@ -225,7 +241,7 @@ def test_gemm_over_its_input():
         end = max(k, count) * pixels
         scratch = end + 3 & -4
         xo, yo = (end - k * pixels, 0)
-        p = layer.p(xo, yo, k, pixels, block, scratch, 0, 1, 1, pixels, k, 1, 1, 1, 1, 0, 0, 1, pixels, 0, 0, 0, 0, 0)
+        p = layer.p(xo, yo, k, pixels, block, scratch, 0, 0, 0, 0, 0, WINDOW, 1, pixels, k, 1, 1, 1, 1, 0, 0, 1, pixels, 0)
         for kind in kinds("gemm"):
             arena = bytearray(scratch + 4 * (block + block * (count + 1)) + block * k)
             arena[xo : xo + len(x)] = x

@@ -44,5 +44,10 @@ BEFORE = -1
 # In ``places`` of a `Layer`: not a tensor, but what the layer works in.
 SCRATCH = -1
 
+# What a matrix of patches is to `kernels.gemm`.
+PATCHES = 0
+WINDOW = 1
+APART = 2
+
 # The kernels that a step may have, by number.
 KERNELS = "constant gemm depthwise slide pool elementwise move lookup mean softmax quantise widen svdf lstm"

@@ -1,7 +1,7 @@
 """The last pass over a model, when its arena is there: each layer becomes a step, its constants worked out.
 
 The constants of each output channel, folded bias and multiplier, stay in RAM, 9 bytes a channel (5 shared bytes instead of 5 each
-where the weights have one scale).
+where the weights have one scale); without the bias where `ops.dense` has it read at each inference.
 """
 
 from array import array
@@ -15,7 +15,7 @@ from .limits import READ
 
 def kernels(engine, steps):
     """Bring the kernels of these steps into memory."""
-    for words in steps:
+    for words in steps[::2]:
         engine.kernel(KERNELS.split()[words[0]])
 
 
@@ -35,31 +35,30 @@ def load(engine, steps, flips, states):
         found.append([first, None, 0, 0, 0, 0, 0, None])
         last.insert(0, [after, None, 0, 0, 0, 0, 0, None])
     # The largest tables come first, as what the steps of this pass give back is small.
-    order = sorted([(words[10 + words[7]] if words[7] else 0, i) for i, words in enumerate(steps)])
+    order = sorted([(steps[i + 1][2] if len(steps[i]) > 7 else 0, i) for i in range(0, len(steps), 2)])
     while order:
         i = order.pop()[1]
         collect()
-        words = steps[i]
-        steps[i] = None
-        kernel, macs, work, chunk, data, size, piece, n = words[:8]
+        kernel, macs, work, chunk, data, size, piece = steps[i][:7]
         name = KERNELS.split()[kernel]
-        constants = words[8 : 8 + n]
-        p = words[8 + n :]
-        words = None
+        constants = steps[i][7:]
+        p = steps[i + 1]
+        steps[i] = steps[i + 1] = None
         reader = Pieces(engine, work, chunk)
         if name in ("svdf", "lstm"):
             from . import recurrent_load
 
             steps[i] = [getattr(recurrent_load, name)(engine, p, constants, reader), None, macs, 0, 0, 0, 0, None]
             continue
-        if n:
+        if constants:
             p = table(reader, constants, p)
             bias, zero, inner = constants[4:7]
-            fold(reader, p, p[0], data, size, bias, zero, inner, p[2])
+            if p[1] < 2:
+                fold(reader, p, p[0], data, size, bias, zero, inner, p[2])
             if name == "gemm":
-                p[34] = reader.mapped
+                p[21] = reader.mapped
         steps[i] = [getattr(engine.kernel(name), name), p, macs, work, data, size, piece, None]
-    return found + steps + last
+    return found + steps[::2] + last
 
 
 class Pieces:
@@ -86,14 +85,15 @@ class Pieces:
 
 
 def table(reader, constants, head):
-    """An array("i") of ``head``, room for the biases, and the multipliers, as `kernels.int8` says. ``constants``: see
-    `ops.layer.channels`.
+    """An array("i") of ``head``, room for the biases if they are kept, and the multipliers, as `kernels.int8` says.
+
+    ``constants``: see `ops.layer.channels`.
     """
     x_scale, y_scale, at, n, _, _, _, rounded = constants
-    mult = len(head) + head[2]
-    p = array("i", bytes(4 * (mult + n + (n + 3) // 4)))
-    for i, v in enumerate(head):
-        p[i] = v
+    mult = len(head) + (head[2] if head[1] < 2 else 0)
+    p = array("i", range(mult + n + (n + 3) // 4))  # by its length, so that no copy of it is made
+    for i in p:
+        p[i] = head[i] if i < len(head) else 0
     xm, xe = quant.parts(x_scale)
     ym, ye = quant.parts(y_scale)
     known = None

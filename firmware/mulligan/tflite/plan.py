@@ -5,6 +5,7 @@ from array import array
 from ..core.model_errors import ModelError, Unsupported
 from .codes import (
     ADD,
+    APART,
     ASSIGN_VARIABLE,
     BEFORE,
     CALL_ONCE,
@@ -14,6 +15,7 @@ from .codes import (
     KERNELS,
     LSTM,
     MUL,
+    PATCHES,
     READ_VARIABLE,
     SAME,
     SCRATCH,
@@ -29,10 +31,10 @@ from .limits import MAX_ALL_CHANNELS, MAX_ARENA, MAX_MACS, READ
 def plan(model, layers, mapped):
     """(`Info`, steps, ends, flips, states) of a `Model` with these ``layers``; ``mapped``: constants are used where they lie.
 
-    steps: an array("i") of each: number of its kernel among `codes.KERNELS`, macs, offset in the arena of its place to work in,
-    bytes of that which are for constants, ``weights`` of its layer (three, 0 for none), number of its ``channels``, these, and
-    its parameters. ends: places (offset, bytes) of the inputs and of the outputs; flips: those of them that are int8; states:
-    None, or (offset, bytes, starts). No type of this module, which would stay in memory with what it is the type of.
+    steps: two arrays("i") of each, one after the other: number of its kernel among `codes.KERNELS`, macs, offset in the arena of
+    its place to work in, bytes of that which are for constants, ``weights`` of its layer (three, 0 for none), its ``channels``;
+    and its parameters. ``layers`` are used up. ends: places (offset, bytes) of the inputs and of the outputs; flips: those that
+    are int8; states: None, or (offset, bytes, starts). No type of this module: it would stay in memory.
 
     Raises: ModelError (an op reads what no op before it wrote, or writes a constant, an input, or what is written already),
     Unsupported (an activation that isn't int8, or uint8 or float32 for QUANTIZE; more of something than the limits).
@@ -57,21 +59,26 @@ def plan(model, layers, mapped):
     at, size = planner.finish()
     steps = []
     for number, layer in enumerate(layers):
+        layers[number] = None
         work = at.get(-1 - number, 0)
         for i, t in wanted:
             if i == number:
                 weights = t.data, t.elements, min(READ, t.elements)
-                steps.append(_step("constant", 0, work, chunks[i], weights, (), (at[t.index], 128)))
+                steps += _step("constant", 0, work, chunks[i], weights, array("i", (at[t.index], 128)))
         p = layer.p
         for i, tensor in layer.places:
             p[i] += work + (chunks[number] + 3 & -4) if tensor == SCRATCH else at[tensor]
         if layer.over and layer.kernel == "gemm":
             # Patches of one pixel are gathered only where the output lies over them.
             x, y, n = p[11], p[12], p[14]
-            p[18] = x < y + n * p[2] and y < x + n * p[13]
+            if not (x < y + n * p[2] and y < x + n * p[13]):
+                p[22] = PATCHES
+        if layer.kernel == "gemm" and p[22] == APART:
+            weights = layer.channels[4], 4 * p[2], 4 * p[2]  # its biases
+            steps += _step("constant", 0, work, chunks[number], weights, array("i", (p[23], 0)))
         if layer.macs:
-            weights = layer.weights or (0, 0, 0)
-            steps.append(_step(layer.kernel, layer.macs, work, chunks[number], weights, layer.channels or (), p))
+            constants = (layer.weights or (0, 0, 0)) + (layer.channels or ())
+            steps += _step(layer.kernel, layer.macs, work, chunks[number], constants, p)
     ports = []
     places = []
     flips = []
@@ -91,9 +98,8 @@ def plan(model, layers, mapped):
     return Info(size, tuple([op.code for op in model.ops]), macs, ports[0], ports[1]), steps, places, flips, states
 
 
-def _step(name, macs, work, chunk, weights, constants, p):
-    head = KERNELS.split().index(name), macs, work, chunk
-    return array("i", head + weights + (len(constants),) + constants) + array("i", p)
+def _step(name, macs, work, chunk, constants, p):
+    return array("i", (KERNELS.split().index(name), macs, work, chunk) + constants), p
 
 
 def _size(tensor):

@@ -9,13 +9,15 @@ for every pixel and is folded into the bias when the model is loaded (`channels`
 - ``p[14]`` PIXELS, of all images; ``p[15]`` BLOCK: as many of them are worked on at a time
 - ``p[16]`` SCRATCH: offset in the arena of (``p[17]`` CARRY + BLOCK + BLOCK * channels of a piece) int32s and a BLOCK of patches;
   CARRY is PIXELS where pieces cut channels in two, else 0
-- ``p[18]`` WINDOW: 0 where the patches are the input itself; else 1, and ``p[19:31]`` are H, W, C, KH, KW, SH, SW, PT, PL, OH,
-  OW, PAD: input height, width, depth; window; strides; padding above and left; output height and width
-- ``p[31:34]`` are the kernel's notes; ``p[34]`` MAPPED: 1 where ``weights`` must not be written to, as there is no copy of them
+- ``p[18:21]`` are the kernel's notes; ``p[21]`` MAPPED: 1 where ``weights`` must not be written to, as there is no copy of them
+- ``p[22]`` KIND: PATCHES are the input itself. With WINDOW they are gathered from it, and ``p[23:35]`` are H, W, C, KH, KW, SH,
+  SW, PT, PL, OH, OW, PAD: input height, width, depth; window; strides; padding above and left; output height and width. With
+  APART there is one, the input, and nothing is folded: ``p[23]`` is where the biases are in the arena, ``p[24]`` zero + 128
 """
 
 import struct
 
+from ..codes import APART, WINDOW
 from .int8 import finish
 
 try:
@@ -29,9 +31,9 @@ except ImportError:  # MicroPython
 def patch(arena, pixel, p):
     """The bytes that output ``pixel`` looks at."""
     xo, k = p[11], p[13]
-    if not p[18]:
+    if p[22] != WINDOW:
         return bytes(memoryview(arena)[xo + pixel * k : xo + pixel * k + k])
-    h, w, c, kh, kw, sh, sw, pt, pl, oh, ow, pad = p[19:31]
+    h, w, c, kh, kw, sh, sw, pt, pl, oh, ow, pad = p[23:35]
     xo += pixel // (oh * ow) * h * w * c
     iy = pixel // ow % oh * sh - pt
     ix = pixel % ow * sw - pl
@@ -54,6 +56,8 @@ def gemm(arena, weights, at, p):
         i += n
     for pixel in range(pixels):
         u = patch(arena, pixel, p)
+        if p[22] == APART:
+            u = [v - p[24] for v in u]
         s = sum(u) << 7
         done = []
         for c, first, row in rows:
@@ -61,8 +65,10 @@ def gemm(arena, weights, at, p):
             if first:
                 t += struct.unpack_from("<I", arena, scratch + 4 * pixel)[0]
             if first + len(row) < k:
-                struct.pack_into("<I", arena, scratch + 4 * pixel, t)
+                struct.pack_into("<I", arena, scratch + 4 * pixel, t & 0xFFFFFFFF)
             else:
+                if p[22] == APART:
+                    t += struct.unpack_from("<I", arena, p[23] + 4 * c)[0]
                 done.append((c, finish(t - s, c, p)))
         for c, v in done:  # not before: the output may lie over the input
             arena[yo + pixel * count + c] = v

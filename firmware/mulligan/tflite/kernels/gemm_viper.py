@@ -7,25 +7,25 @@ from .int8_viper import requantise
 
 @micropython.viper
 def gather(a: ptr8, b: ptr8, t: int, p: ptr32):
-    """The patches of p[31] to p[31] + p[9], one after the other, to p[32]."""
-    h = p[19]
-    w = p[20]
-    c = p[21]
-    kh = p[22]
-    kw = p[23]
-    sh = p[24]
-    sw = p[25]
-    pt = p[26]
-    pl = p[27]
-    oh = p[28]
-    ow = p[29]
-    pad = p[30]
+    """The patches of p[18] to p[18] + p[9], one after the other, to p[19]."""
+    h = p[23]
+    w = p[24]
+    c = p[25]
+    kh = p[26]
+    kw = p[27]
+    sh = p[28]
+    sw = p[29]
+    pt = p[30]
+    pl = p[31]
+    oh = p[32]
+    ow = p[33]
+    pad = p[34]
     base = int(a)
-    b = ptr8(base + p[32])
+    b = ptr8(base + p[19])
     x = base + p[11]
     pixels = p[9]
-    oy = p[31] // ow
-    ox = p[31] - oy * ow
+    oy = p[18] // ow
+    ox = p[18] - oy * ow
     image = oy // oh
     oy = oy - image * oh
     x += image * h * w * c
@@ -70,21 +70,21 @@ def gather(a: ptr8, b: ptr8, t: int, p: ptr32):
 
 @micropython.viper
 def dot(a: ptr8, b: ptr8, t: int, p: ptr32):
-    """Accumulate p[9] patches from offset p[32] on by p[33] bytes of weights from byte ``t`` of the layer's on, flipped: here if
+    """Accumulate p[9] patches from offset p[19] on by p[20] bytes of weights from byte ``t`` of the layer's on, flipped: here if
     they are MAPPED.
     """
     base = int(a)
     w = int(b)
-    end = w + p[33]
+    end = w + p[20]
     k = p[13]
     m = p[9]
-    flip = p[34] << 7
+    flip = p[21] << 7
     carry = ptr32(base + p[16])
     acc = ptr32(int(carry) + 4 * p[17])
     sums = acc
     acc = ptr32(int(acc) + 4 * p[15])
-    carry = ptr32(int(carry) + 4 * p[31])
-    rows = base + p[32]
+    carry = ptr32(int(carry) + 4 * p[18])
+    rows = base + p[19]
     at = t % k
     row = rows
     i = 0
@@ -140,6 +140,55 @@ def dot(a: ptr8, b: ptr8, t: int, p: ptr32):
 
 
 @micropython.viper
+def correct(a: ptr8, b: ptr8, s: int, p: ptr32, at: int):
+    """Add to what `dot` accumulated by the same weights the biases, at offset p[23], and what is folded into those of ``p``."""
+    base = int(a)
+    k = p[13]
+    zero = p[24]
+    flip = p[21] << 7
+    flips = flip << 8 | flip
+    flips = flips << 16 | flips
+    lanes = 0xFF00FF
+    carry = ptr32(base + p[16])
+    acc = ptr32(int(carry) + 4 * (p[17] + 1))
+    bias = ptr32(base + p[23] + 4 * (at // k))
+    more = k * zero << 7
+    at = at % k
+    left = p[20]
+    while left:
+        n = k - at
+        if n > left:
+            n = left
+        e = int(b) + n
+        s = 0
+        while int(b) < e and int(b) & 3:
+            s += b[0] ^ flip
+            b = ptr8(int(b) + 1)
+        while int(b) + 4 <= e:
+            # Four bytes at a time, in two lanes of 16 bits, which hold the sums of 2 * 128 bytes.
+            a = ptr8(e & -4)
+            if int(b) + 512 < e:
+                a = ptr8(int(b) + 512)
+            t = 0
+            while int(b) < int(a):
+                s4 = ptr32(b)[0] ^ flips
+                t += (s4 & lanes) + ((s4 >> 8) & lanes)
+                b = ptr8(int(b) + 4)
+            s += (t & 0xFFFF) + ((t >> 16) & 0xFFFF)
+        while int(b) < e:
+            s += b[0] ^ flip
+            b = ptr8(int(b) + 1)
+        if at + n == k:
+            acc[0] = acc[0] - zero * s + more + bias[0]
+            acc = ptr32(int(acc) + 4)
+            bias = ptr32(int(bias) + 4)
+        else:
+            carry[0] = carry[0] - zero * s
+        left -= n
+        at = 0
+
+
+@micropython.viper
 def gemm(arena, weights, at: int, p):
     q = ptr32(p)
     n = int(len(weights))  # noqa: RUF046  viper's cast from an object
@@ -147,7 +196,7 @@ def gemm(arena, weights, at: int, p):
     # flip, all at once, what is a copy
     a = int(ptr8(weights))
     e = a + n
-    if q[34]:
+    if q[21]:
         e = a
     m = 0x8080
     m = m << 16 | m
@@ -160,7 +209,7 @@ def gemm(arena, weights, at: int, p):
     first = at // k
     q[7] = first
     q[8] = (at + n) // k - first
-    q[33] = n
+    q[20] = n
     q[6] = q[16] + 4 * (q[17] + q[15])
     patches = q[6] + 4 * q[15] * (n // k + 1)
     pixel = 0
@@ -169,13 +218,15 @@ def gemm(arena, weights, at: int, p):
         if m > q[15]:
             m = q[15]
         q[9] = m
-        q[31] = pixel
-        if q[18]:
-            q[32] = patches
+        q[18] = pixel
+        if q[22] == 1:
+            q[19] = patches
             gather(arena, weights, 0, p)
         else:
-            q[32] = q[11] + pixel * k
+            q[19] = q[11] + pixel * k
         dot(arena, weights, at, p)
+        if q[22] == 2:
+            correct(arena, weights, 0, p, at)
         q[10] = q[12] + pixel * q[2] + first
         requantise(arena, 0, 0, p)
         pixel += m

@@ -9,7 +9,8 @@
 The ``p`` of every kernel that ends with `requantise` begins with:
 
 - ``p[0]`` TABLES: index in ``p`` of the tables: each channel's bias; then its multiplier; then its shift + 31, in bytes
-- ``p[1]`` EACH: 1 if each channel has a multiplier and a shift, 0 if one serves all
+- ``p[1]`` EACH: 1 if each channel has a multiplier and a shift, 0 if one serves all; 2 more if the accumulators have the biases
+  already, and the tables none
 - ``p[2]`` COUNT: channels of the output
 - ``p[3]`` ZERO: the output's zero point + 128
 - ``p[4]`` LOW, ``p[5]`` HIGH: the fused activation's range, relative to ZERO
@@ -51,10 +52,14 @@ def fold(p, bias, at, q):
 def finish(acc, c, p):
     """The output byte of channel ``c`` for an accumulator of any size."""
     tables, each, count, zero, low, high = p[:6]
-    scale = tables + count
+    scale = tables
+    if each < 2:
+        acc += p[tables + c]
+        scale += count
+    each &= 1
     i = c * each
     s = p[scale + (count if each else 1) + i // 4] >> 8 * (i % 4) & 255
-    v = rescale(wrap(acc + p[tables + c]), p[scale + i], s - 31)
+    v = rescale(wrap(acc), p[scale + i], s - 31)
     return zero + min(high, max(low, v))
 
 

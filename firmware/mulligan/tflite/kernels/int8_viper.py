@@ -83,7 +83,7 @@ def requantise(v: ptr8, t: int, q: int, p: ptr32):
     sign = sign << 31
     mask = (sign << 1) - 1
     count = p[2]
-    each = p[1]
+    each = p[1] & 1
     zero = p[3]
     low = (p[4] ^ sign) - sign
     high = (p[5] ^ sign) - sign
@@ -91,7 +91,10 @@ def requantise(v: ptr8, t: int, q: int, p: ptr32):
     last = first + p[8]
     pixels = p[9]
     bias = ptr32(int(p) + 4 * p[0])
-    mult = ptr32(int(bias) + 4 * count)
+    apart = p[1] >> 1
+    mult = bias
+    if not apart:
+        mult = ptr32(int(bias) + 4 * count)
     shift = ptr8(int(mult) + 4)
     if each:
         shift = ptr8(int(mult) + 4 * count)
@@ -100,7 +103,9 @@ def requantise(v: ptr8, t: int, q: int, p: ptr32):
     out = ptr8(base + p[10])
     c = first
     while c < last:
-        offset = bias[c]
+        offset = 0
+        if not apart:
+            offset = bias[c]
         f = c * each
         q = mult[f]
         qh = q >> 16

@@ -1,9 +1,13 @@
 """FULLY_CONNECTED, and what CONV_2D comes to as well: a matrix of patches times one of weights."""
 
 from ...core.model_errors import ModelError, Unsupported
-from ..codes import BEFORE, SCRATCH
+from ..codes import APART, BEFORE, PATCHES, SCRATCH, WINDOW
 from ..limits import BLOCK, MAX_DOT, MAX_SCRATCH, READ
 from .layer import activation, channels, head, layer, operands, weights
+
+# Fewest channels whose biases are read at each inference, where there is one patch: fewer are kept, folded, in no more memory
+# than the step takes that reads them.
+_LEAST_APART = 64
 
 
 def gemm(start, x, w, bias, y, k, window=None, rounded=0):
@@ -34,8 +38,15 @@ def gemm(start, x, w, bias, y, k, window=None, rounded=0):
             over = (0, BEFORE) if piece == w.elements else None
             window = window if over else None
     scratch = 4 * (carry + block + block * per) + (block * k if window else 0)
-    p = start + [0, 0, k, pixels, block, 0, carry] + ([1] + window if window else [0] * 13) + [0] * 4
-    places = (11, x.index), (12, y.index), (16, SCRATCH)
+    places = [(11, x.index), (12, y.index), (16, SCRATCH)]
+    more = [WINDOW] + window if window else [PATCHES]
+    if pixels == 1 and not window and bias and _LEAST_APART <= count <= READ // 4:
+        more = [APART, scratch, x.zero + 128]
+        places.append((23, SCRATCH))
+        start[1] |= 2
+        scratch += 4 * count
+    p = start + [0, 0, k, pixels, block, 0, carry] + [0] * 4 + more
+    p[0] = len(p)
     return layer(pixels * w.elements, "gemm", p, places, over, max(piece, min(READ, 4 * count)), scratch,
                  (w.data, w.elements, piece), channels(x, w, bias, y, 0, rounded), count)  # fmt: skip
 

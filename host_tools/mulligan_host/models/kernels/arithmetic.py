@@ -43,11 +43,13 @@ def requantise(x: Integers, q: Integers, shift: Integers) -> Integers:
 def finish(acc: Integers, first: int, p: Parameters) -> NDArray[np.uint8]:
     """Return the output bytes for accumulators whose last dimension is channels from ``first`` on."""
     tables, each, count, zero, low, high = p[:6]
+    apart = each > 1
+    each &= 1
     words = np.frombuffer(p, np.int32)
     n = count if each else 1
     channels = slice(first, first + acc.shape[-1]) if each else slice(0, 1)
-    bias = words[tables + first : tables + first + acc.shape[-1]]
-    scale = words[tables + count :]
+    bias = 0 if apart else words[tables + first : tables + first + acc.shape[-1]]
+    scale = words[tables if apart else tables + count :]
     shifts = scale[n:].view(np.uint8)[channels].astype(np.int64) - 31
     v = requantise(wrap(acc + bias), scale[channels].astype(np.int64), shifts)
     return (zero + np.clip(v, low, high)).astype(np.uint8)
