@@ -79,6 +79,14 @@ def build_package(mp: MicroPython, root: Path | None = None) -> Path:
     return result
 
 
+def package(arch: str | None) -> dict[str, bytes]:
+    """The device package for ``arch``, by its paths below ``mulligan``. Raises: HostError if it does not compile."""
+    with tempfile.TemporaryDirectory(prefix="mulligan-package-") as name:
+        root = Path(name)
+        compile_tree(resource("firmware/mulligan"), root, arch, prefix="mulligan")
+        return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.mpy"))}
+
+
 def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str = "") -> None:
     """Compile each .py under ``source`` to a .mpy at the same place under ``destination``, which is made.
 

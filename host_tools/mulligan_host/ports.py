@@ -21,6 +21,7 @@ _WHY = (
     (r"Errno 25\b|Inappropriate ioctl", "is a file, not a serial port"),
     (r"Errno (5|6|19)\b|returned no data|reader thread died|disconnected|readiness to read|ClearCommError",
      "is gone: plug the board in again, and try once more"),
+    (r"timeout waiting|could not (enter|exec|complete)", "stopped answering: check the cable, reset the board, and try again"),
     (r"Errno 2\b|No such file|FileNotFound|could not find the file", "is not there: plug the board in"),
 )  # fmt: skip
 

@@ -6,19 +6,23 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
-from mulligan.core import root, state
-from mulligan_host import ceremony, credentials
+from mulligan.core import layout, root, state
+from mulligan.core.errors import NoSlot
+from mulligan.core.partitions import Row
+from mulligan_host import ceremony, credentials, layouts
 from mulligan_host.artifacts import Part, recognise
 from mulligan_host.combs import DEFAULT_WIDTH
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython
-from mulligan_host.partitions import find, read_csv
+from mulligan_host.partitions import read_csv
 from mulligan_host.resources import resource
 from mulligan_host.virtual import firmware, image
 from mulligan_host.virtual.flash import SIZE_4MB
 
 LAYOUT = "partitions/virtual-4mb.csv"
 CONFIG = "mulligan.json"
+PACKAGE = "lib/mulligan"
+"""In vfs, where the firmware does not bring it."""
 _CREDENTIALS = {"ca": "ca.der", "cert": "cert.der", "key": "key.der"}  # the config's fields for TLS, and their files in vfs
 
 _PLAIN = (
@@ -81,9 +85,8 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
     if not path.parent.is_dir():
         raise HostError(f"{path}: there is no directory {path.parent}; make it first")
     app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
-    keys = find(read_csv(resource(LAYOUT), size), "keys")
     try:
-        image.build_flash(path, size, resource(LAYOUT), app, files(setup), regions(setup, keys.size))
+        image.build_flash(path, size, resource(LAYOUT), app, files(setup), regions(setup, read_csv(resource(LAYOUT), size)))
     except OSError as e:
         e.filename = str(path)
         raise
@@ -106,28 +109,41 @@ def files(setup: Setup) -> dict[str, bytes]:
     return {**found, **setup.files}
 
 
-def regions(setup: Setup, keys_size: int) -> dict[str, bytes]:
-    """What stands in partitions of ours, by label; the keys' has ``keys_size`` bytes.
+def regions(setup: Setup, rows: Sequence[Row]) -> dict[str, bytes]:
+    """What stands in partitions of ours, by the label that they have in ``rows``.
 
-    Raises: FormatError; HostError if the root is not signed.
+    Raises: FormatError; NoSlot for what the table has no place for; HostError if the root is not signed.
     """
     trusted = root.unpack(setup.root)
     if setup.order and not root.keys_for(trusted.root, root.FLEET):
         raise HostError(f"root {trusted.root.number} lists no fleet key: a board that waits for an order would wait for ever")
-    keys = ceremony.partition(trusted, keys_size, setup.width)
-    parts = [*([recognise(setup.model)] if setup.model is not None else []), *setup.parts]
-    found = {"keys": keys, "journal": _journal(setup.root, parts)}
-    found.update({f"{part.plane}_0": part.content for part in parts})
-    return found
-
-
-def _journal(trusted: bytes, parts: Sequence[Part]) -> bytes:
-    """The first record: ``trusted`` is the root, and ``parts`` are confirmed, each in slot 0 of its plane's first pair."""
+    keys, journal = _only(rows, layout.KEYS, "keys"), _only(rows, layout.JOURNAL, "journal")
+    found = {keys.label: ceremony.partition(trusted, keys.size, setup.width)}
+    pairs = {"model": layouts.model_pairs(rows)}
+    for plane, subtype in (("app", layout.APP), ("config", layout.CONFIG)):
+        pairs[plane] = [pair] if (pair := layouts.pair(rows, subtype)) else []
+    # The first record: the root, and what is confirmed, each artifact in slot 0 of its plane's next pair.
     first = state.State()
-    first.keys = state.Sealed(0, len(trusted), sha256(trusted).digest())
-    for part in parts:
-        entry = state.Entry(part.plane, part.name, 0)
+    first.keys = state.Sealed(0, len(setup.root), sha256(setup.root).digest())
+    for part in [*([recognise(setup.model)] if setup.model is not None else []), *setup.parts]:
+        pair = sum(entry.plane == part.plane for entry in first.entries)
+        if pair >= len(pairs.get(part.plane, ())):
+            raise NoSlot(f"{part.name} {part.version}: the layout has {pair} slot pairs for {part.plane}: none is left for it")
+        slot = pairs[part.plane][pair][0]
+        if len(part.content) > slot.size:
+            raise NoSlot(f"{part.name} {part.version}: {len(part.content)} bytes, {slot.label} of the layout has {slot.size}")
+        found[slot.label] = part.content
+        entry = state.Entry(part.plane, part.name, pair)
         entry.slot, entry.floor = 0, 1
         entry.image = state.Image(len(part.content), 1, part.version, sha256(part.content).digest(), {}, part.mpy)
         first.entries.append(entry)
-    return bytes(state.encode(first, 1))
+    found[journal.label] = bytes(state.encode(first, 1))
+    return found
+
+
+def _only(rows: Sequence[Row], subtype: int, word: str) -> Row:
+    """The one partition of that subtype. Raises: NoSlot."""
+    found = [row for row in rows if (row.type, row.subtype) == (layout.TYPE, subtype)]
+    if len(found) != 1:
+        raise NoSlot(f"the layout has no {word} partition, or several: take one of Mulligan's partitions/*.csv")
+    return found[0]

@@ -14,6 +14,7 @@ from host.serialdesk import Desk, app
 from mulligan.core.partitions import decode, encode
 from mulligan_host import boards, keys
 from mulligan_host.build import build_package
+from mulligan_host.desk.link import OURS, connect
 from mulligan_host.micropython import MicroPython
 from mulligan_host.partitions import find, read_csv
 from mulligan_host.resources import resource
@@ -295,6 +296,19 @@ def test_a_board_whose_port_resets_it_says_so(make_desk: MakeDesk, tmp_path: Pat
     done = mulligan("board", "status", "--port", desk.port, "--board", str(tmp_path / "wired.toml"))
     assert "resets this kind of board" in done.stderr
     assert boards.load(str(tmp_path / "wired.toml")).port.reset == "on-open"
+
+
+def test_the_watchdog_of_our_boot_py_waits(make_desk: MakeDesk) -> None:
+    """However long a look takes: one that was begun in the middle of the boot, too."""
+    armed = b"\nimport machine\nmachine.WDT(timeout=30000)\n"
+    desk = make_desk({"boot.py": OURS.encode() + armed + TICKING})
+    desk.board.wait("main begins")
+    with connect(desk.port) as link:
+        link.enter(soft_reset=False)
+        assert link.execute("import machine; machine.virtual.idle(120000); print('here')") == "here\n"
+        assert len(desk.board.resets) == 1
+    desk.board.wait("main begins")
+    assert resource("firmware/boot.py").read_text().startswith(OURS)
 
 
 def test_an_unanswering_board(make_desk: MakeDesk, command: Command) -> None:

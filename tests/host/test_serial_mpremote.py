@@ -162,6 +162,39 @@ def test_ctrl_c_in_the_middle_of_flash_operations_breaks_no_filesystem(terminal:
     assert b"True" in terminal.ask(code, b">>> ")
 
 
+COLLECTS = """
+import gc
+from esp32 import Partition
+vfs = Partition.find(1, label="vfs")[0]
+buf = bytearray(32)
+def collected(what):
+    gc.collect()
+    garbage = [[0] * 100 for _ in range(20)]
+    gc.threshold(1)  # the next allocation collects
+    before = gc.mem_alloc()
+    garbage = None
+    if what == 1:
+        vfs.readblocks(0, buf, 0)
+    elif what == 2:
+        vfs.writeblocks(60, buf, 0)
+    elif what == 3:
+        vfs.ioctl(6, 60)
+    elif what == 4:
+        list(buf)
+    after = gc.mem_alloc()
+    gc.threshold(-1)
+    return after < before
+print([collected(what) for what in range(5)])
+"""
+
+
+def test_no_garbage_is_collected_in_the_middle_of_littlefs(make_desk: MakeDesk) -> None:
+    """There it would close files that nobody has closed, and the filesystem and MicroPython with it would be lost."""
+    desk = make_desk()
+    desk.board.wait(READY)
+    assert "[False, False, False, False, True]" in desk.mpremote("exec", COLLECTS)
+
+
 def test_the_raw_repl_to_the_byte(terminal: Terminal) -> None:
     """As shared/runtime/pyexec.c has it: the banner, OK, output, errors, raw paste and its windows."""
     assert terminal.ask(b"\x01", b">") == b"\r\nraw REPL; CTRL-B to exit\r\n>"

@@ -1,4 +1,4 @@
-"""A map of the flash, drawn on the terminal."""
+"""A map of the flash, drawn on the terminal; rows and changes of a table as text, and for JSON."""
 
 from collections.abc import Sequence
 from string import ascii_letters, digits
@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mulligan.core.partitions import Row
-from mulligan_host.layouts import free, words
+from mulligan_host.layouts import Change, free, words
 from mulligan_host.partitions import DEFAULT, Place
 
 _ACROSS, _LINES = 64, 16
@@ -53,3 +53,18 @@ def legend(rows: Sequence[Row], flash_size: int, place: Place = DEFAULT) -> Tabl
 def size_text(size: int) -> str:
     """``size`` in KiB where it is whole ones, else in bytes."""
     return f"{size // 1024} KiB" if size % 1024 == 0 else f"{size} B"
+
+
+def change_text(change: Change) -> str:
+    """One line for the change of one partition."""
+    row = change.old or change.new
+    assert row is not None
+    places = [f"{r.offset:#x} {size_text(r.size)}" for r in (change.old, change.new) if r is not None]
+    name = f"{row.label} to {change.new.label}" if change.change == "renamed" and change.new else row.label
+    return f"{change.change:9}{name:18}{' -> '.join(dict.fromkeys(places))}"
+
+
+def as_dict(row: Row) -> dict[str, object]:
+    """A row for JSON: numbers, and the words for type and subtype."""
+    kind, subtype = words(row)
+    return {field: getattr(row, field) for field in row._fields} | {"type_name": kind, "subtype_name": subtype}

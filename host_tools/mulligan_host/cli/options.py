@@ -1,12 +1,18 @@
 """Options that several commands share."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import rich_click as click
 
+from mulligan.core.errors import MulliganError
 from mulligan.core.p256_comb import MAX_WIDTH
-from mulligan_host import combs, command, hsm, signers
+from mulligan_host import combs, command, files, hsm, signers
+from mulligan_host.artifacts import Part, recognise
+from mulligan_host.errors import HostError
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 def key_option(*, multiple: bool = False) -> Callable[[Any], Any]:
@@ -27,6 +33,17 @@ def width_option(command: Callable[..., None]) -> Callable[..., None]:
         type=click.IntRange(0, MAX_WIDTH),
         help="Of the tables beside its keys, which make verification fast: 8 + 64 · 2^width bytes each; 0: no tables.",
     )(command)
+
+
+def read_artifact(argument: str, mpy: int = 0) -> Part:
+    """Return what PATH or PATH=VERSION names. Raises: FormatError, HostError, OSError."""
+    path, equals, version = argument.rpartition("=")
+    if not equals or Path(argument).exists():
+        path, version = argument, ""
+    try:
+        return recognise(files.read(_FILE.convert(path, None, None)), version, mpy)
+    except MulliganError as e:
+        raise HostError(f"{path}: {e}") from e
 
 
 def checked_key(ctx: click.Context, param: click.Parameter, value: Any) -> Any:

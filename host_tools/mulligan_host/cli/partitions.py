@@ -99,7 +99,9 @@ def show(source: str, board_name: str | None, flash_size: int | None, offset: in
         return
     size = flash_size or found.flash_size or _smallest_flash(found.rows)
     if as_json:
-        click.echo(json.dumps({"source": found.kind, "flash_size": size, "partitions": [as_dict(row) for row in found.rows]}))
+        click.echo(
+            json.dumps({"source": found.kind, "flash_size": size, "partitions": [flashmap.as_dict(row) for row in found.rows]})
+        )
         return
     _print_map(found.rows, size, place)
 
@@ -137,7 +139,7 @@ def check(
                     "flash_size": size,
                     "free": unused,
                     "findings": [{"what": f.what, "fits": f.fits, "reason": f.reason} for f in findings],
-                    "partitions": [as_dict(row) for row in found.rows],
+                    "partitions": [flashmap.as_dict(row) for row in found.rows],
                 }
             )
         )
@@ -168,7 +170,7 @@ def diff(old: str, new: str, board_name: str | None, flash_size: int | None, off
         click.echo(json.dumps([_change(change) for change in changes]))
         return
     for change in changes:
-        click.echo(change_text(change))
+        click.echo(flashmap.change_text(change))
     lost = [change.old.label for change in changes if change.loses and change.old]
     click.echo(f"what they hold is lost: {', '.join(lost)}" if lost else "nothing is lost")
 
@@ -187,27 +189,12 @@ def _read(source: str, place: Place, board_name: str | None) -> tables.Source:
     return tables.Source(source, "board", rows, flash_size or None)
 
 
-def change_text(change: layouts.Change) -> str:
-    """One line for the change of one partition."""
-    row = change.old or change.new
-    assert row is not None
-    places = [f"{r.offset:#x} {flashmap.size_text(r.size)}" for r in (change.old, change.new) if r is not None]
-    name = f"{row.label} to {change.new.label}" if change.change == "renamed" and change.new else row.label
-    return f"{change.change:9}{name:18}{' -> '.join(dict.fromkeys(places))}"
-
-
-def as_dict(row: Row) -> dict[str, object]:
-    """A row for JSON: numbers, and the words for type and subtype."""
-    kind, subtype = layouts.words(row)
-    return {field: getattr(row, field) for field in row._fields} | {"type_name": kind, "subtype_name": subtype}
-
-
 def _change(change: layouts.Change) -> dict[str, object]:
     return {
         "change": change.change,
         "loses": change.loses,
-        "old": as_dict(change.old) if change.old else None,
-        "new": as_dict(change.new) if change.new else None,
+        "old": flashmap.as_dict(change.old) if change.old else None,
+        "new": flashmap.as_dict(change.new) if change.new else None,
     }
 
 

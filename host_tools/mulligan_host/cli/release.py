@@ -7,12 +7,10 @@ import rich_click as click
 
 from mulligan.core import keyset, manifest, slot
 from mulligan.core import preflight as preflights
-from mulligan.core.errors import MulliganError
-from mulligan_host import ceremony, files, inspection, signers
+from mulligan_host import ceremony, inspection, signers
 from mulligan_host import keys as signing
 from mulligan_host import release as releases
-from mulligan_host.artifacts import Part, recognise
-from mulligan_host.cli.options import key_option, width_option
+from mulligan_host.cli.options import key_option, read_artifact, width_option
 from mulligan_host.cli.progress import progress
 from mulligan_host.cli.secret import ask
 from mulligan_host.errors import HostError
@@ -84,7 +82,7 @@ def build(
         if not equals:
             raise click.UsageError(f"--requires {item}: write PLANE=VERSION")
         needed[plane] = lowest
-    parts = [_part(artifact, mpy) for artifact in artifacts]
+    parts = [read_artifact(artifact, mpy) for artifact in artifacts]
     models = [part.content for part in parts if part.plane == "model"]
     if models and correct is None:
         raise click.UsageError("--correct: how many golden vectors must get their label?")
@@ -191,17 +189,6 @@ def show(directory: Path, as_json: bool) -> None:
         return
     for built in found:
         _print(built)
-
-
-def _part(artifact: str, mpy: int) -> Part:
-    """Return what PATH or PATH=VERSION names. Raises: FormatError, HostError, OSError."""
-    path, equals, version = artifact.rpartition("=")
-    if not equals or Path(artifact).exists():
-        path, version = artifact, ""
-    try:
-        return recognise(files.read(_FILE.convert(path, None, None)), version, mpy)
-    except MulliganError as e:
-        raise HostError(f"{path}: {e}") from e
 
 
 def _pass(gate: gates.Gate, data: Path | None, image: bytes, source: releases.Directory) -> None:

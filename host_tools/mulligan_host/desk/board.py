@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mulligan.core import events, layout
 from mulligan.core.errors import FormatError
 from mulligan.core.journal import Journal
+from mulligan.core.partitions import Row
 from mulligan_host.desk.link import Link
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import OLDEST, architecture
@@ -35,8 +36,7 @@ class Seen:
     """Blocks of vfs, of ``block`` bytes each."""
     running: str | None
     """The app slot."""
-    partitions: list[list[int | str]]
-    """Type, subtype, offset, size, label."""
+    partitions: list[Row]
     files: dict[str, str]
     """SHA-256, in hexadecimal."""
     config: str | None
@@ -50,9 +50,9 @@ class Seen:
         """What mpy-cross calls its native architecture."""
         return architecture(self.mpy)
 
-    def partition(self, subtype: int) -> list[list[int | str]]:
+    def partition(self, subtype: int) -> list[Row]:
         """The partitions of ours of that subtype."""
-        return [row for row in self.partitions if row[0] == layout.TYPE and row[1] == subtype]
+        return [row for row in self.partitions if (row.type, row.subtype) == (layout.TYPE, subtype)]
 
 
 def look(link: Link, paths: Sequence[str] = (), directories: Sequence[str] = ()) -> Seen:
@@ -60,6 +60,7 @@ def look(link: Link, paths: Sequence[str] = (), directories: Sequence[str] = ())
     lines, answer = link.run_lines("look", list(paths), list(directories), timeout=60.0)
     files = {path: digest for digest, _, path in (line.partition(" ") for line in lines)}
     answer["version"] = tuple(answer["version"])
+    answer["partitions"] = [Row(*facts) for facts in answer["partitions"]]
     return Seen(files=files, **answer)
 
 

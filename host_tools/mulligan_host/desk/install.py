@@ -5,7 +5,6 @@ be installed again; and releases do not update the package.
 """
 
 import hashlib
-import tempfile
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,15 +12,13 @@ from pathlib import Path
 
 from mulligan.core import layout
 from mulligan_host import provision
-from mulligan_host.build import compile_tree
+from mulligan_host.build import package
 from mulligan_host.desk import board
-from mulligan_host.desk.link import DeviceError, Link
+from mulligan_host.desk.link import OURS, DeviceError, Link
 from mulligan_host.errors import HostError
-from mulligan_host.resources import resource
 
-PACKAGE = "/lib/mulligan"
+PACKAGE = "/" + provision.PACKAGE
 BOOT, USER_BOOT, MAIN = "/boot.py", "/user_boot.py", "/main.py"
-_OURS = "# Mulligan's boot.py"
 _DEFAULT = "# This file is executed on every boot"
 """What MicroPython writes into a new filesystem."""
 _PIECE = 1024
@@ -43,14 +40,6 @@ class Done:
     """The user's files that stand in the place of ours: path to what was done about it."""
     provisioned: bool = False
     """Whether keys and journal were written; False: they were there."""
-
-
-def package(arch: str | None) -> dict[str, bytes]:
-    """The device package for ``arch``, by its path under PACKAGE. Raises: HostError if it does not compile."""
-    with tempfile.TemporaryDirectory(prefix="mulligan-package-") as name:
-        root = Path(name)
-        compile_tree(resource("firmware/mulligan"), root, arch, prefix="mulligan")
-        return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.mpy"))}
 
 
 def install(link: Link, setup: provision.Setup, app: bytes | None, progress: Progress) -> Done:
@@ -75,7 +64,7 @@ def install(link: Link, setup: provision.Setup, app: bytes | None, progress: Pro
     else:
         done.package = PACKAGE
         wanted |= {f"{PACKAGE}/{name}": content for name, content in package(seen.arch).items()}
-    theirs = BOOT in seen.files and not old_boot.startswith((_OURS, _DEFAULT)) and seen.files[BOOT] != _sha(boot)
+    theirs = BOOT in seen.files and not old_boot.startswith((OURS, _DEFAULT)) and seen.files[BOOT] != _sha(boot)
     if theirs and USER_BOOT in seen.files:
         raise HostError(f"{link.port}: {BOOT} is yours, and so is {USER_BOOT}, its place beside ours: join them first")
     wanted[BOOT] = boot
@@ -105,13 +94,13 @@ def install(link: Link, setup: provision.Setup, app: bytes | None, progress: Pro
 
 def _provision(link: Link, seen: board.Seen, setup: provision.Setup) -> bool:
     """Write keys and journal where they are blank; the journal last, as it makes the keys count."""
-    regions = provision.regions(setup, int(seen.partition(layout.KEYS)[0][3]))
+    regions = provision.regions(setup, seen.partitions)
     if not link.run("poke", layout.JOURNAL):
         return False
     if not link.run("poke", layout.KEYS):
         link.execute(f"wipe({layout.KEYS})")  # without a journal nothing vouches for them: an earlier install was cut short here
-    _put(link, layout.KEYS, regions["keys"])
-    _put(link, layout.JOURNAL, regions["journal"])
+    _put(link, layout.KEYS, regions[seen.partition(layout.KEYS)[0].label])
+    _put(link, layout.JOURNAL, regions[seen.partition(layout.JOURNAL)[0].label])
     return True
 
 

@@ -30,10 +30,12 @@ BAUD = 115200
 _ANSWER_SECONDS = 10.0
 _BOOT_SECONDS = 60.0
 _LONG_MS = 0x7FFFFFFF
-# Where our boot.py is, a watchdog stands over boot and trial: it has to wait until the program starts again; so that must be.
+OURS = "# Mulligan's boot.py"
+"""How it begins."""
+# Where it is, a watchdog stands over boot and trial: it has to wait until the program starts again; so that must be.
 _HOLD = f"""
 try:
-    if open("/boot.py").read(19) == "# Mulligan's boot.py":
+    if open("/boot.py").read({len(OURS)}) == {OURS!r}:
         import machine
         machine.WDT(timeout={_LONG_MS})
         print("held")

@@ -9,12 +9,13 @@ from mulligan.core import errors
 from mulligan.core.errors import MulliganError
 from mulligan.core.journal import Journal
 from mulligan.core.state import Entry, Image
+from mulligan_host import provision
 from mulligan_host.desk import board
 from mulligan_host.desk.link import Link
 
 _WATCHDOG = 3
 CAUSES = {1: "power on, or brownout", 2: "hard reset, or panic", _WATCHDOG: "watchdog", 4: "deep sleep", 5: "soft reset"}
-_PACKAGE = "/lib/mulligan/__init__.mpy"
+_PACKAGE = f"/{provision.PACKAGE}/__init__.mpy"
 _MOST_ERRORS = 8
 _ERRORS = (
     "rolled-back", "refused", "patch-failed", "damaged", "not-serving", "worn", "unwritten", "stray", "table-refused",

@@ -1,8 +1,20 @@
-"""``rfc2217://``: pyserial's, without the 0.2 s that it takes for a new timeout, which is none of the other end's business."""
+"""``rfc2217://``: pyserial's, without its rests: 0.2 s for a new timeout, which is none of the other end's business, 50 ms
+between looks for an answer, 0.3 s after the end. With them, opening a port and closing it takes 0.8 s."""
 
+import time
+import types
 import warnings
 
 from serial import rfc2217
+
+_REST_SECONDS = 0.003
+
+
+def _rest(seconds: float) -> None:
+    time.sleep(min(seconds, _REST_SECONDS))
+
+
+rfc2217.time = types.SimpleNamespace(**{**vars(time), "sleep": _rest})
 
 
 class Serial(rfc2217.Serial):  # type: ignore[misc] # pyserial has no types

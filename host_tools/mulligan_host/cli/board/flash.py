@@ -10,7 +10,6 @@ from mulligan.core.partitions import Row
 from mulligan_host import flashing, layouts, loader, ports
 from mulligan_host.cli import flashmap
 from mulligan_host.cli.board import options
-from mulligan_host.cli.partitions import as_dict, change_text
 from mulligan_host.cli.progress import parts
 from mulligan_host.errors import HostError
 
@@ -99,7 +98,7 @@ def _print(plan: flashing.Plan, changes: list[layouts.Change]) -> None:
         click.echo(f"write    {part.what:18}{part.offset:#x} {len(part.data)} bytes")
     for change in changes:
         if change.change != "added":
-            click.echo(change_text(change))
+            click.echo(flashmap.change_text(change))
 
 
 def _described(plan: flashing.Plan, changes: list[layouts.Change], dry_run: bool) -> dict[str, object]:
@@ -111,7 +110,7 @@ def _described(plan: flashing.Plan, changes: list[layouts.Change], dry_run: bool
         "version": plan.app.version,
         "written": not dry_run,
         "parts": [{"what": part.what, "offset": part.offset, "size": len(part.data)} for part in plan.parts],
-        "partitions": [as_dict(row) for row in plan.rows],
+        "partitions": [flashmap.as_dict(row) for row in plan.rows],
         "changes": [{"change": c.change, "loses": c.loses, "label": _label(c)} for c in changes],
     }
 

@@ -32,6 +32,15 @@ def walk(path, buf):
             print(digest(name, buf), name)
 
 
+def folders(path):
+    """How many directories are below ``path``."""
+    count = 0
+    for entry in os.ilistdir(path):
+        if entry[1] & 0x4000:
+            count += 1 + folders(path + "/" + entry[0])
+    return count
+
+
 def look(paths, directories):
     buf = bytearray(512)
     for path in paths:
@@ -44,7 +53,8 @@ def look(paths, directories):
     rows = []
     for kind in (0, 1, 0x40):
         for partition in Partition.find(kind):
-            rows.append(partition.info()[:5])
+            info = partition.info()
+            rows.append(info[:5] + (int(info[5]),))  # the flags of a row
     try:
         config = open("/mulligan.json").read()
     except OSError:
@@ -67,7 +77,7 @@ def look(paths, directories):
         "heap": gc.mem_free(),
         "block": stat[0],
         "blocks": stat[2],
-        "free": stat[3],
+        "free": stat[3] + 2 * folders(""),  # of littlefs, statvfs() counts the two blocks of each directory twice
         "running": running,
         "partitions": rows,
         "config": config,

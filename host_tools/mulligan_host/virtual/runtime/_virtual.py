@@ -1,6 +1,8 @@
 """The child's side of the board's protocol, over the socket whose number is the last argument. The table is in protocol.py.
 
-Nothing here allocates but where it says so: littlefs may write from a finaliser, where the heap is locked.
+Nothing here allocates but where it says so: littlefs may write from a finaliser, where the heap is locked; and a collection in
+the middle of littlefs would run finalisers, which close files. A function's frame is no allocation as long as it has at most
+eleven slots: arguments, locals, and what an expression needs (py/vm.c, VM_MAX_STATE_ON_STACK).
 """
 
 import sys
@@ -63,6 +65,11 @@ def call(op, a=0, b=0, data=_EMPTY, into=None):
     if value < 0:
         raise error(value)
     return value
+
+
+def read(address, buf):
+    """Fill ``buf`` from the flash."""
+    call(READ, address, len(buf), _EMPTY, buf)
 
 
 def error(value):

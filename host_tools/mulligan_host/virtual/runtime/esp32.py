@@ -53,7 +53,7 @@ class Partition:
         at = n * _BLOCK + offset
         size = len(buf)
         self._bounds(at, size)
-        call(_virtual.READ, self._address + at, size, into=buf)
+        _virtual.read(self._address + at, buf)
 
     def writeblocks(self, n, buf, offset=None):
         at = n * _BLOCK
