@@ -1,10 +1,12 @@
 """The unmodified mpremote, as a subprocess, on the virtual board's serial line."""
 
+import hashlib
 import json
 import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +79,27 @@ def test_state_lasts_from_one_command_to_the_next(make_desk: MakeDesk) -> None:
     desk.board.wait(READY)
     said = desk.mpremote("exec", "x = 6", "exec", "print(x * 7)", "soft-reset", "exec", "print('x' in globals())")
     assert re.search(r"42\s+False", said)
+
+
+def test_what_else_users_ask_of_it(make_desk: MakeDesk) -> None:
+    desk = make_desk({"old.txt": b"old"})
+    desk.board.wait(READY)
+    tree = desk.work / "tree"
+    (tree / "sub").mkdir(parents=True)
+    (tree / "sub" / "b.bin").write_bytes(bytes(range(256)))
+    desk.mpremote("fs", "cp", "-r", tree, ":", "+", "fs", "touch", ":new.txt", "+", "fs", "rm", ":old.txt")
+    assert set(desk.files()) == {"/tree/sub/b.bin", "/new.txt"}
+    assert hashlib.sha256(bytes(range(256))).hexdigest() in desk.mpremote("fs", "sha256sum", ":tree/sub/b.bin")
+    assert "b.bin" in desk.mpremote("fs", "ls", ":tree/sub", "+", "fs", "tree")
+    assert "No such file or directory" in desk.mpremote("fs", "cat", ":old.txt", code=1)
+    desk.mpremote("fs", "cp", "-r", ":tree", desk.work / "back")
+    assert (desk.work / "back" / "sub" / "b.bin").read_bytes() == bytes(range(256))
+    desk.mpremote("fs", "rm", "-r", ":tree")
+    assert re.search(r" +327680 .* /$", desk.mpremote("df"), re.MULTILINE)
+    assert f"({datetime.now(UTC).year}, " in desk.mpremote("rtc", "--set", "rtc")
+    desk.mpremote("run", "--no-follow", desk.write("slow.py", b"import time; time.sleep(0.2); print('late')\n"))
+    desk.board.wait("late")
+    desk.mpremote("resume", "exec", "x = 1", "resume", "exec", "assert x")
 
 
 def test_mip_installs_from_a_local_index(make_desk: MakeDesk) -> None:

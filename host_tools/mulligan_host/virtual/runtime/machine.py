@@ -1,5 +1,7 @@
 """``machine`` of the stock firmware, as far as Mulligan needs it, and ``virtual``: the virtual clock, which no chip has."""
 
+import time
+
 import _virtual
 from _virtual import call
 
@@ -64,6 +66,11 @@ class Pin:
 
 
 class RTC:
+    def datetime(self, to=None):
+        """The host's time, in UTC; that is not for a board to set."""
+        now = time.gmtime()
+        return now[:3] + (now[6],) + now[3:6] + (0,) if to is None else None
+
     def memory(self, data=None):
         """Return the RTC memory, or set it: it survives every reset but the loss of power."""
         if data is None:
