@@ -6,7 +6,12 @@ from .borrow import Borrowed, forget
 
 # What holds machine code, whose memory a port never takes back, stays. It is imported from here, as each level of imports
 # takes stack.
-_RESIDENT = ("mulligan.core.blend_viper", "mulligan.core.p256_field", "mulligan.tflite.interpreter")
+_RESIDENT = (
+    "mulligan.core.blend_viper",
+    "mulligan.core.huffman_viper",
+    "mulligan.core.p256_field",
+    "mulligan.tflite.interpreter",
+)
 # Of a convolutional model, as the families of operators below; others come with the first model that wants them.
 _KERNELS = "int8 gemm depthwise pool softmax"
 _BORROWED = (

@@ -3,7 +3,7 @@
 Heap is that of a whole installation over HTTP, beside what the client's modules and everything before them took: the link, the
 installer, the decoder and their modules, as the most that was in use whenever a piece had been written. Time is that of the
 decoder alone, in memory, per byte of the artifact, over that of a viper loop that adds one buffer to another, in the same
-process; the best of five runs each.
+process; the best of six runs each.
 """
 
 import json
@@ -37,7 +37,7 @@ size = int(size)
 from mulligan.borrow import Borrowed
 import mulligan.core.errors, mulligan.core.limits
 try:
-    import mulligan.core.blend_viper
+    import mulligan.core.blend_viper, mulligan.core.huffman_viper
 except (ImportError, ValueError):
     pass
 for name in ("install", "core.inflate", "core.ranged", "port.http"):
@@ -90,6 +90,9 @@ print(json.dumps([most - idle]))
 
 TIME = """
 import gc, json, sys, time
+from deflate import RAW, DeflateIO
+from hashlib import sha256
+from io import BytesIO
 sys.path[:] = [sys.argv[1], sys.argv[2], ".frozen"]
 from bare import add
 from mulligan.core import patch, segments
@@ -141,15 +144,33 @@ def loop():
 
 clock = getattr(time, "clock", time.ticks_us)  # the processor's, of this process alone, in ticks of a millisecond or more
 
-def timed(run, times):
+def firmware():  # what its inflater and its SHA-256 alone would take
+    for index in range(patch.chunks(header)):
+        start = patch.start_of(header, index)
+        stream = DeflateIO(BytesIO(data[start : start + patch.size_in_patch(header, index)]), RAW, 10)
+        hasher = sha256()
+        while True:
+            count = stream.readinto(piece)
+            if not count:
+                break
+            hasher.update(piece)
+        hasher.digest()
+
+def timed(run):
     gc.collect()
-    start = clock()
-    for _ in range(times):
+    times, start = 0, clock()
+    while times == 0 or clock() - start < ENOUGH:
         run()
+        times += 1
     return (clock() - start) / times
 
-pairs = [(timed(decode, 4) / header.new_size, timed(loop, 800) / SIZE) for _ in range(5)]
-print(json.dumps([min(column) for column in zip(*pairs)]))
+ENOUGH = 0.05
+piece = bytearray(1024)
+runs = [decode, loop] + ([firmware] if header.tier == patch.TIER_DEFLATE else [])
+rounds = [[timed(run) for run in runs] for _ in range(6)]
+best = [min(column) for column in zip(*rounds)]
+unit = best[1] / SIZE
+print(json.dumps([value / header.new_size / unit for value in best[:1] + best[2:]]))
 """
 
 
@@ -170,8 +191,11 @@ def heap(mp: MicroPython, base: bytes, new: bytes, digest: bytes, data: bytes) -
     return int(found)
 
 
-def cost(mp: MicroPython, base: bytes, data: bytes) -> float:
-    """Return how many times as long a byte of the artifact takes as one of a bare viper loop."""
+def cost(mp: MicroPython, base: bytes, data: bytes) -> tuple[float, float | None]:
+    """Return how many times as long a byte of the artifact takes as one of a bare viper loop.
+
+    And, in tier 1, how many times what the firmware's own inflater and SHA-256 alone would take for the same stream.
+    """
     with tempfile.TemporaryDirectory() as work:
         path = Path(work)
         (path / "clock.py").write_text(TIME)
@@ -181,8 +205,8 @@ def cost(mp: MicroPython, base: bytes, data: bytes) -> float:
         (path / "base").write_bytes(base)
         (path / "patch").write_bytes(data)
         bare = build_package(mp, source)
-        ours, loop = _run(mp, path, "clock.py", str(build_package(mp)), str(bare), "base", "patch", heap="16M")
-    return ours / loop
+        ours, *floor = _run(mp, path, "clock.py", str(build_package(mp)), str(bare), "base", "patch", heap="16M")
+    return ours, floor[0] if floor else None
 
 
 def _run(mp: MicroPython, work: Path, *command: str, heap: str) -> list[float]:

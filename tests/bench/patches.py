@@ -38,7 +38,7 @@ def tables(ports: list[MicroPython]) -> Iterator[Table]:
 
 def _costs(mp: MicroPython, images: dict[str, bytes]) -> Table:
     table = Table(title=f"decoding, {mp.label}", title_justify="left")
-    for column in ("from", "to", "tier", "bytes", "heap, at most", "time of a byte, by a viper loop's"):
+    for column in ("from", "to", "tier", "bytes", "heap, at most", "a byte, in viper loops", "the firmware's inflater, SHA-256"):
         table.add_column(column, justify="right")
     for old, new, tier in (
         ("1.0.0", "1.1.0", patch.TIER_DEFLATE),
@@ -50,6 +50,6 @@ def _costs(mp: MicroPython, images: dict[str, bytes]) -> Table:
         base, artifact = images.get(old, b""), images[new]
         data = delta.make(base, artifact, (tier,))
         heap = decode.heap(mp, base, artifact, sha256(artifact).digest(), data)
-        cost = f"{decode.cost(mp, base, data):.1f}" if mp.has_native else "no viper"
-        table.add_row(old or "nothing", new, str(tier), str(len(data)), str(heap), cost)
+        costs = [f"{cost:.1f}" for cost in decode.cost(mp, base, data) if cost is not None] if mp.has_native else ["no viper"]
+        table.add_row(old or "nothing", new, str(tier), str(len(data)), str(heap), *costs)
     return table

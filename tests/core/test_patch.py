@@ -42,7 +42,7 @@ class Body:
         self.at = at
 
     def readinto(self, buf):
-        assert 0 < len(buf) <= 320
+        assert 0 < len(buf) <= 768
         if self.at + len(buf) > len(self.data):
             raise PatchError("patch: truncated")
         buf[:] = self.data[self.at : self.at + len(buf)]

@@ -12,7 +12,7 @@ from mulligan_host import delta
 from mulligan_host.micropython import MicroPython
 
 HEAP = {patch.TIER_DEFLATE: 16 * 1024, patch.TIER_RANGE: 24 * 1024}
-TIME = {patch.TIER_DEFLATE: 50, patch.TIER_RANGE: 110}  # bytes of a viper loop; the firmware's inflater alone takes 12
+TIME = {patch.TIER_DEFLATE: 24, patch.TIER_RANGE: 75}  # bytes of a viper loop: half more than measured, as machines differ
 TIERS = pytest.mark.parametrize("tier", HEAP, ids=["tier 1", "tier 2"])
 
 pytestmark = pytest.mark.upy
@@ -44,4 +44,5 @@ def test_time_of_a_byte(tier: int, micropython32: MicroPython) -> None:
         pytest.skip(f"{micropython32.label} has no native emitter, so nothing to compare with")
     base, new = image("1.0.0"), image("1.3.0-slow")  # another net: a dense patch
     data = delta.make(base, new, (tier,))
-    assert decode.cost(micropython32, base, data) <= TIME[tier]
+    ours, _ = decode.cost(micropython32, base, data)
+    assert ours <= TIME[tier]

@@ -14,10 +14,10 @@ def copy(target, at, source, start, count):
         target[at : at + count] = source[start : start + count]
 
 
-def add8(target, source, start, count):
-    """Add ``count`` bytes of ``source[start:]`` to ``target``, modulo 256."""
-    for i in range(count):
-        target[i] = target[i] + source[start + i] & 0xFF
+def add8(target, at, one, i, other, k, count):
+    """``target[at:]`` becomes the sums, modulo 256, of ``count`` bytes of ``one[i:]`` and of ``other[k:]``."""
+    for n in range(count):
+        target[at + n] = one[i + n] + other[k + n] & 0xFF
 
 
 def scale8(source, start, count, factors, run, channels, at):
@@ -32,10 +32,11 @@ def scale8(source, start, count, factors, run, channels, at):
         source[i] = max(-128, min(127, value)) & 0xFF
 
 
-def gather32(words, planes, count):
-    """Add to each of ``count`` words a difference: ``planes`` has the bytes 0 of all zigzag forms, then the bytes 1, 2, 3."""
+def gather32(words, planes, at, count):
+    """Add to each of ``count`` words a difference: ``planes[at:]`` has the bytes 0 of all zigzag forms, then bytes 1, 2, 3."""
     for i in range(count):
-        z = planes[i] | planes[count + i] << 8 | planes[2 * count + i] << 16 | planes[3 * count + i] << 24
+        z = at + i
+        z = planes[z] | planes[z + count] << 8 | planes[z + 2 * count] << 16 | planes[z + 3 * count] << 24
         value = z >> 1 ^ -(z & 1)
         for k in range(4 * i, 4 * i + 4):
             value += words[k]

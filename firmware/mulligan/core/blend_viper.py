@@ -10,17 +10,29 @@ import micropython
 @micropython.viper
 def copy(target: ptr8, at: int, source: ptr8, start: int, count: int):
     i = 0
+    to = int(target) + at
+    of = int(source) + start
+    if (to | of) & 3 == 0:
+        tos = ptr32(to)
+        ofs = ptr32(of)
+        words = count >> 2
+        while i < words:
+            tos[i] = ofs[i]
+            i += 1
+        i <<= 2
     while i < count:
         target[at + i] = source[start + i]
         i += 1
 
 
 @micropython.viper
-def add8(target: ptr8, source: ptr8, start: int, count: int):
-    i = 0
-    while i < count:
-        target[i] = target[i] + source[start + i]
+def add8(target: ptr8, at: int, one: ptr8, i: int, other: ptr8, k: int, count: int):
+    count += at
+    while at < count:
+        target[at] = one[i] + other[k]
+        at += 1
         i += 1
+        k += 1
 
 
 @micropython.viper
@@ -46,13 +58,14 @@ def scale8(source: ptr8, start: int, count: int, factors: ptr32, run: int, chann
 
 
 @micropython.viper
-def gather32(words: ptr32, planes: ptr8, count: int):
+def gather32(words: ptr32, planes: ptr8, at: int, count: int):
     i = 0
     while i < count:
-        z = planes[i]
-        half = z >> 1 | planes[count + i] << 7 | planes[2 * count + i] << 15 | planes[3 * count + i] << 23
+        z = planes[at]
+        half = z >> 1 | planes[at + count] << 7 | planes[at + 2 * count] << 15 | planes[at + 3 * count] << 23
         words[i] = words[i] + (half ^ 0 - (z & 1))
         i += 1
+        at += 1
 
 
 @micropython.viper

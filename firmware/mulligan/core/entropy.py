@@ -157,13 +157,13 @@ def word(coder, state, base, which, want):
     return -size if negative else size
 
 
-def number(state, probs, data, unary, mantissa):
+def number(_, __, ___, state, probs, data, unary, mantissa):
     """The kernel of golomb()."""
     return golomb(Decoder(state, probs, data), unary, mantissa, 0)
 
 
-def weights(state, probs, data, tables, target, old, start, count, base, prune, mask):
-    """Fill ``target`` with up to ``count`` sums of ``old[start:]``, masked, and its differences; how many.
+def weights(_, __, ___, state, probs, data, tables, target, to, old, start, count, base, prune, mask):
+    """Fill ``target[to:]`` with up to ``count`` sums of ``old[start:]``, masked, and its differences; how many.
 
     Like all that have ``count``, it begins no value when less than what one may take is left of the input.
     """
@@ -171,32 +171,32 @@ def weights(state, probs, data, tables, target, old, start, count, base, prune, 
     done = 0
     while done < count and state[AT] <= state[LIMIT]:
         value = ((old[start + done] & mask) ^ 128) - 128
-        target[done] = value + weight(coder, state, tables, base, prune, value, 0) & 0xFF
+        target[to + done] = value + weight(coder, state, tables, base, prune, value, 0) & 0xFF
         done += 1
     return done
 
 
-def differences(state, probs, data, target, old, start, count, base, at):
-    """Fill ``target`` with up to ``count`` sums of ``old[start:]`` and its differences; how many."""
+def differences(_, __, ___, state, probs, data, target, to, old, start, count, base, place):
+    """Fill ``target[to:]`` with up to ``count`` sums of ``old[start:]`` and its differences; how many."""
     coder = Decoder(state, probs, data)
     done = 0
     while done < count and state[AT] <= state[LIMIT]:
-        target[done] = old[start + done] + difference(coder, state, base, at + done, 0) & 0xFF
+        target[to + done] = old[start + done] + difference(coder, state, base, place + done, 0) & 0xFF
         done += 1
     return done
 
 
-def literals(state, probs, data, target, count, base):
-    """Fill ``target`` with up to ``count`` bytes; how many."""
+def literals(_, __, ___, state, probs, data, target, to, count, base):
+    """Fill ``target[to:]`` with up to ``count`` bytes; how many."""
     coder = Decoder(state, probs, data)
     done = 0
     while done < count and state[AT] <= state[LIMIT]:
-        target[done] = tree(coder, base, 0)
+        target[to + done] = tree(coder, base, 0)
         done += 1
     return done
 
 
-def words(state, probs, data, target, count, base, which):
+def words(_, __, ___, state, probs, data, target, count, base, which):
     """Add their differences to up to ``count`` words of ``target``; how many."""
     coder = Decoder(state, probs, data)
     done = 0

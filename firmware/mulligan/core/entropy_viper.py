@@ -2,14 +2,15 @@
 
 Each has one place where a bit is decoded, and ``step`` says what the bit is for: so the code is small, and the coder's state is
 in local variables. ``at`` is the probability to use, less than 0 for a bit that has none. The numbers of ``state`` are those of
-``contexts``.
+``contexts``. A port keeps the first three arguments of a function in registers: they are what is used most, and nothing is passed
+by them.
 """
 
 import micropython
 
 
 @micropython.viper
-def number(state: ptr32, probs: ptr16, data: ptr8, unary: int, mantissa: int) -> int:
+def number(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, unary: int, mantissa: int) -> int:
     span = state[0]
     code = state[1]
     pos = state[2]
@@ -28,23 +29,20 @@ def number(state: ptr32, probs: ptr16, data: ptr8, unary: int, mantissa: int) ->
                 bit = 1
         else:
             p = probs[at]
-            used = p & 3
+            bound = (span >> 14) * (p >> 2)
             shift = rate
-            if used < 3:
-                used += 1
-                shift = used
-            p >>= 2
-            bound = (span >> 14) * p
+            if p & 3 < 3:
+                p += 1
+                shift = p & 3
             if code < bound:
                 span = bound
-                p += 16384 - p >> shift
+                probs[at] = p + (65539 - p >> shift & -4)
                 bit = 0
             else:
                 code -= bound
                 span -= bound
-                p -= p >> shift
+                probs[at] = p - (p >> shift & -4)
                 bit = 1
-            probs[at] = p << 2 | used
         while span < 0x800000:
             span <<= 8
             code <<= 8
@@ -73,8 +71,8 @@ def number(state: ptr32, probs: ptr16, data: ptr8, unary: int, mantissa: int) ->
 
 
 @micropython.viper
-def weights(state: ptr32, probs: ptr16, data: ptr8, tables: ptr16, target: ptr8, old: ptr8, start: int, count: int, base: int,
-            prune: int, mask: int) -> int:  # fmt: skip
+def weights(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, tables: ptr16, target: ptr8, to: int, old: ptr8,
+            start: int, count: int, base: int, prune: int, mask: int) -> int:  # fmt: skip
     span = state[0]
     code = state[1]
     pos = state[2]
@@ -114,23 +112,20 @@ def weights(state: ptr32, probs: ptr16, data: ptr8, tables: ptr16, target: ptr8,
                 bit = 1
         else:
             p = probs[at]
-            used = p & 3
+            bound = (span >> 14) * (p >> 2)
             shift = rate
-            if used < 3:
-                used += 1
-                shift = used
-            p >>= 2
-            bound = (span >> 14) * p
+            if p & 3 < 3:
+                p += 1
+                shift = p & 3
             if code < bound:
                 span = bound
-                p += 16384 - p >> shift
+                probs[at] = p + (65539 - p >> shift & -4)
                 bit = 0
             else:
                 code -= bound
                 span -= bound
-                p -= p >> shift
+                probs[at] = p - (p >> shift & -4)
                 bit = 1
-            probs[at] = p << 2 | used
         while span < 0x800000:
             span <<= 8
             code <<= 8
@@ -181,7 +176,7 @@ def weights(state: ptr32, probs: ptr16, data: ptr8, tables: ptr16, target: ptr8,
                 at = near
                 step = 2
             else:
-                target[done] = 0
+                target[to + done] = 0
                 done += 1
                 step = 0
             continue
@@ -201,7 +196,7 @@ def weights(state: ptr32, probs: ptr16, data: ptr8, tables: ptr16, target: ptr8,
             size += 1
             if size > 128:
                 size = 128
-        target[done] = o - size if sign == 2 else o + size
+        target[to + done] = o - size if sign == 2 else o + size
         done += 1
         step = 0
         mean = mean * 15 + 64 * (size if size < 60 else 60) + 8 >> 4
@@ -220,8 +215,8 @@ def weights(state: ptr32, probs: ptr16, data: ptr8, tables: ptr16, target: ptr8,
 
 
 @micropython.viper
-def differences(state: ptr32, probs: ptr16, data: ptr8, target: ptr8, old: ptr8, start: int, count: int, base: int,
-                place: int) -> int:  # fmt: skip
+def differences(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, target: ptr8, to: int, old: ptr8,
+                start: int, count: int, base: int, place: int) -> int:  # fmt: skip
     span = state[0]
     code = state[1]
     pos = state[2]
@@ -239,23 +234,20 @@ def differences(state: ptr32, probs: ptr16, data: ptr8, target: ptr8, old: ptr8,
                 at |= 64
             at = base + 4 * at + (place + done & 3)
         p = probs[at]
-        used = p & 3
+        bound = (span >> 14) * (p >> 2)
         shift = rate
-        if used < 3:
-            used += 1
-            shift = used
-        p >>= 2
-        bound = (span >> 14) * p
+        if p & 3 < 3:
+            p += 1
+            shift = p & 3
         if code < bound:
             span = bound
-            p += 16384 - p >> shift
+            probs[at] = p + (65539 - p >> shift & -4)
             bit = 0
         else:
             code -= bound
             span -= bound
-            p -= p >> shift
+            probs[at] = p - (p >> shift & -4)
             bit = 1
-        probs[at] = p << 2 | used
         while span < 0x800000:
             span <<= 8
             code <<= 8
@@ -270,7 +262,7 @@ def differences(state: ptr32, probs: ptr16, data: ptr8, target: ptr8, old: ptr8,
         else:
             node = node << 1 | bit
         if node == 0 or node > 255:
-            target[done] = old[start + done] + node
+            target[to + done] = old[start + done] + node
             done += 1
             node = 0
         at = trees + node
@@ -282,7 +274,8 @@ def differences(state: ptr32, probs: ptr16, data: ptr8, target: ptr8, old: ptr8,
 
 
 @micropython.viper
-def literals(state: ptr32, probs: ptr16, data: ptr8, target: ptr8, count: int, base: int) -> int:
+def literals(node: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, target: ptr8, to: int, count: int,
+             base: int) -> int:  # fmt: skip
     span = state[0]
     code = state[1]
     pos = state[2]
@@ -290,41 +283,29 @@ def literals(state: ptr32, probs: ptr16, data: ptr8, target: ptr8, count: int, b
     rate = state[5]
     limit = state[4]
     done = 0
-    node = 256
-    while True:
-        if node > 255:
-            if done == count or pos > limit:
-                break
-            node = 1
-        at = base + node
-        p = probs[at]
-        used = p & 3
-        shift = rate
-        if used < 3:
-            used += 1
-            shift = used
-        p >>= 2
-        bound = (span >> 14) * p
-        if code < bound:
-            span = bound
-            p += 16384 - p >> shift
-            bit = 0
-        else:
-            code -= bound
-            span -= bound
-            p -= p >> shift
-            bit = 1
-        probs[at] = p << 2 | used
-        while span < 0x800000:
-            span <<= 8
-            code <<= 8
-            if pos < end:
-                code |= data[pos]
-            pos += 1
-        node = node << 1 | bit
-        if node > 255:
-            target[done] = node
-            done += 1
+    while done < count and pos <= limit:
+        node = 1
+        while node < 256:
+            p = probs[base + node]
+            bound = (span >> 14) * (p >> 2)
+            shift = rate
+            if p & 3 < 3:
+                p += 1
+                shift = p & 3
+            no = code - bound >> 31
+            code -= bound & ~no
+            span = bound & no | span - bound & ~no
+            used = (p ^ no) + (65540 & no) >> shift & -4
+            probs[base + node] = p + (used ^ ~no) - ~no
+            node = node << 1 | 1 + no
+            while span < 0x800000:
+                span <<= 8
+                code <<= 8
+                if pos < end:
+                    code |= data[pos]
+                pos += 1
+        target[to + done] = node
+        done += 1
     state[0] = span
     state[1] = code
     state[2] = pos
@@ -332,7 +313,8 @@ def literals(state: ptr32, probs: ptr16, data: ptr8, target: ptr8, count: int, b
 
 
 @micropython.viper
-def words(state: ptr32, probs: ptr16, data: ptr8, target: ptr32, count: int, base: int, which: int) -> int:
+def words(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, target: ptr32, count: int, base: int,
+          which: int) -> int:  # fmt: skip
     span = state[0]
     code = state[1]
     pos = state[2]
@@ -357,23 +339,20 @@ def words(state: ptr32, probs: ptr16, data: ptr8, target: ptr32, count: int, bas
                 bit = 1
         else:
             p = probs[at]
-            used = p & 3
+            bound = (span >> 14) * (p >> 2)
             shift = rate
-            if used < 3:
-                used += 1
-                shift = used
-            p >>= 2
-            bound = (span >> 14) * p
+            if p & 3 < 3:
+                p += 1
+                shift = p & 3
             if code < bound:
                 span = bound
-                p += 16384 - p >> shift
+                probs[at] = p + (65539 - p >> shift & -4)
                 bit = 0
             else:
                 code -= bound
                 span -= bound
-                p -= p >> shift
+                probs[at] = p - (p >> shift & -4)
                 bit = 1
-            probs[at] = p << 2 | used
         while span < 0x800000:
             span <<= 8
             code <<= 8

@@ -22,7 +22,7 @@ BACK = 24  # + kind: REPEAT has no distance, FLOATMUL has both, by DISTANCE + 0
 LAYOUT = 25  # run and place; + 1: channels
 FACTOR = 36  # of SCALE8; + 1 of MULADD32; FLOATMUL's are + 2 and + 3
 
-BLOCK = 256  # bytes decoded at once
+BLOCK = 256  # bytes of words decoded at once
 PIECE = 1024  # bytes given to the sink at once
 MAX_CHANNELS = 256
 MAX_SIZE = 1 << 28  # of a base, an artifact and what stands for a part of one

@@ -39,6 +39,9 @@ except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; .m
     from .rescale import floatmul, muladd32
 
 
+_OLD = 512  # bytes of the base that are held
+
+
 class Decoder:
     """Applies the chunks of ``header`` to ``base``, for an artifact that ``target`` holds as far as it went to the sink.
 
@@ -50,10 +53,12 @@ class Decoder:
         self._header = header
         self._base = base
         self._target = target
-        self._data = bytearray(BLOCK)
-        self._old = bytearray(BLOCK)
+        self._old = bytearray(_OLD)
+        self._near = memoryview(self._old)[: min(_OLD, header.base_size)]  # what is read of the base at once
+        self._far = memoryview(self._old)[: min(BLOCK, target.size)]  # the same of the artifact
         self._old_at = -1  # which bytes of the base ``_old`` holds: from here on; -1: none
-        self._piece = bytearray(PIECE)  # what was decoded and did not go to the sink yet
+        self._piece = bytearray(PIECE + BLOCK)  # what was decoded and did not go to the sink yet; words may go beyond
+        self._full = memoryview(self._piece)[:PIECE]
         self._factors = array("I")  # as many as a segment had at most
         self._coder = self._make_coder(header)
 
@@ -64,7 +69,7 @@ class Decoder:
             return Ranged(header.rate)
         from .inflate import Inflated
 
-        return Inflated(self._data)
+        return Inflated()
 
     def chunk(self, index, source, sink):
         """A generator that decodes chunk ``index``, the next of ``source`` (readinto(buf), which fills all of buf).
@@ -83,49 +88,56 @@ class Decoder:
         hasher = sha256()
         coder.begin(patch.size_in_patch(header, index))
         while self._made < end:
-            while coder.hungry():
+            if coder.hungry():
                 coder.feed(source)
                 yield
             if self._missing:
                 self._next_factor()
-                continue
-            if not self._left:
-                self._segment()
-                continue
-            count = self._block()
-            done = 0
-            while done < count:
-                some = min(count - done, PIECE - self._fill)
-                copy(piece, self._fill, self._out, self._start + done, some)
-                done += some
-                self._fill += some
-                self._made += some
-                if self._fill == PIECE or self._made == end:
-                    made = memoryview(piece)[: self._fill] if self._fill < PIECE else piece
-                    hasher.update(made)
-                    sink(made)
-                    self._fill = 0
+            elif self._left:
+                count = self._words() if self._kind >= ADD32 else self._bytes()
+                self._left -= count >> 2 if self._kind >= ADD32 else count
+                self._made += count
+                self._fill += count
+                while self._fill >= PIECE or (self._made == end and self._fill):
+                    count = min(self._fill, PIECE)
+                    some = self._full if count == PIECE else self._full[:count]
+                    hasher.update(some)
+                    sink(some)
+                    self._fill -= count
+                    if self._fill:
+                        copy(piece, 0, piece, PIECE, self._fill)
                     yield
+            else:
+                self._segment()
         if coder.left or patch.check(hasher) != patch.check_of(header, index):
             raise PatchError("patch: chunk {} does not yield what the table says".format(index))
 
     def _segment(self):
         """Read the head of the next segment."""
         coder, made = self._coder, self._made
-        self._kind = kind = _below(KINDS, coder.number(self._kind))
-        self._left = _below(MAX_SIZE, coder.number(LENGTH + kind)) + 1
-        size = 4 * self._left if kind >= ADD32 else self._left
-        _below(self._end - made + 1, size)
+        kind = coder.number(self._kind)
+        if not 0 <= kind < KINDS:
+            raise _bad()
+        self._kind = kind
+        self._left = size = coder.number(LENGTH + kind) + 1
+        if kind >= ADD32:
+            size *= 4
+        if not 0 < size <= self._end - made:
+            raise _bad()
         self._at = self._back = self._missing = 0
-        if kind == REPEAT:
-            self._back = _below(made, coder.number(BACK + kind)) + 1
-        elif kind == FLOATMUL:
+        if kind < COPY:
+            if kind == REPEAT:
+                self._back = _below(made, coder.number(BACK + kind)) + 1
+            return
+        if kind == FLOATMUL:
             self._back = _below(made + 1, coder.number(BACK))
             if self._back:
                 _below(self._back + 1, size)
-        if kind >= COPY and not self._back:
-            self._position += _signed(coder.number(DISTANCE + kind))
-            _below(self._header.base_size - size + 1, self._position)
+        if not self._back:
+            distance = coder.number(DISTANCE + kind)
+            self._position += distance >> 1 ^ -(distance & 1)
+            if not 0 <= self._position <= self._header.base_size - size:
+                raise _bad()
         if kind == FLOATMUL:
             # The constant is a word of the artifact, so far back; or, for 0, it follows in two halves.
             back = coder.number(FACTOR + 2)
@@ -156,61 +168,62 @@ class Decoder:
         self._factors[self._channels - self._missing] = factor
         self._missing -= 1
 
-    def _block(self):
-        """Decode the next part of the segment, and say how many bytes of ``_out`` from ``_start`` on it is."""
-        kind, coder, data, old = self._kind, self._coder, self._data, self._old
-        self._out = data
-        self._start = 0
-        if kind >= ADD32:
-            return self._words()
-        count = min(self._left, BLOCK)
+    def _bytes(self):
+        """Decode the next bytes of the segment into the piece, and say how many."""
+        kind, piece, old, fill = self._kind, self._piece, self._old, self._fill
+        count = min(self._left, PIECE - fill)
+        if kind < REPEAT:
+            return self._coder.bytes(kind, piece, fill, old, 0, count, self._made)
         if kind == REPEAT:
-            flashed = self._made - self._fill
+            flashed = self._made - fill
             at = self._made - self._back
             if at < flashed:
-                count = min(count, flashed - at)
-                self._start = self._window(self._target, self._target.size, at, count)
-                self._out = old
+                count = min(count, flashed - at, BLOCK)
+                copy(piece, fill, old, self._window(self._target, self._target.size, self._far, at), count)
             else:
-                have = min(self._back, count)
-                copy(data, 0, self._piece, at - flashed, have)
-                copy(data, have, data, 0, count - have)
+                copy(piece, fill, piece, at - flashed, count)
+            return count
+        position = self._position
+        if kind == COPY and count == PIECE:
+            self._base.readinto(position, self._full)
         else:
-            start = self._window(self._base, self._header.base_size, self._position, count) if kind >= COPY else 0
+            count = min(count, _OLD)
+            start = position - self._old_at
+            if self._old_at < 0 or start < 0 or start + count > _OLD:
+                start = self._window(self._base, self._header.base_size, self._near, position)
             if kind == COPY:
-                self._out = old
-                self._start = start
+                copy(piece, fill, old, start, count)
             else:
                 if kind == SCALE8:
+                    count = min(count, BLOCK)
                     scale8(old, start, count, self._factors, self._run, self._channels, self._at)
                     self._old_at = -1
-                count = coder.bytes(kind, data, old, start, count, self._made)
+                count = self._coder.bytes(kind, piece, fill, old, start, count, self._made)
                 self._at += count
-            if kind >= COPY:
-                self._position += count
-        self._left -= count
+        self._position = position + count
         return count
 
     def _words(self):
+        """The same of words, in bytes, BLOCK at most, of which the last may go beyond the end of the piece."""
         kind, old = self._kind, self._old
         count = min(self._left, BLOCK // 4)
         if self._back:
             self._artifact(self._back, 4 * count)
         else:
-            start = self._window(self._base, self._header.base_size, self._position, 4 * count)
+            start = self._window(self._base, self._header.base_size, self._near, self._position)
             copy(old, 0, old, start, 4 * count)
             self._old_at = -1
-        self._out = old
         if kind == MULADD32:
             muladd32(old, count, self._factors, self._channels, self._at)
         elif kind == FLOATMUL:
             floatmul(old, count, self._factor)
-        count = self._coder.words(old, self._data, count, kind - ADD32)
+        count = self._coder.words(old, count, kind - ADD32, self._piece, self._fill)
         self._at += count
-        self._left -= count
+        count *= 4
         if not self._back:
-            self._position += 4 * count
-        return 4 * count
+            self._position += count
+        copy(self._piece, self._fill, old, 0, count)
+        return count
 
     def _artifact(self, back, count):
         """Have in ``_old`` the first ``count`` bytes of the last ``back`` of the artifact: from flash, and from the piece."""
@@ -218,24 +231,28 @@ class Decoder:
         flashed = self._made - self._fill
         held = max(0, min(count, flashed - at))
         if held:
-            copy(self._old, 0, self._old, self._window(self._target, self._target.size, at, held), held)
+            copy(self._old, 0, self._old, self._window(self._target, self._target.size, self._far, at), held)
         copy(self._old, held, self._piece, at + held - flashed, count - held)
         self._old_at = -1
 
-    def _window(self, source, size, position, count):
-        """Have ``count`` bytes of ``source``, of ``size`` bytes, in ``_old``, from ``position`` on; where they begin there."""
-        at = position - self._old_at
-        if source is not self._base or self._old_at < 0 or at < 0 or at + count > BLOCK:
-            start = max(0, min(position, size - BLOCK))
-            source.readinto(start, self._old if size >= BLOCK else memoryview(self._old)[:size])
-            self._old_at = start if source is self._base else -1
-            at = position - start
-        return at
+    def _window(self, source, size, room, position):
+        """Read ``source``, of ``size`` bytes, from ``position`` on into ``room``, a part of ``_old``; where in it that begins.
+
+        All of ``room`` is filled, so it begins further on where less than that is left.
+        """
+        start = max(0, min(position, size - len(room)))
+        source.readinto(start, room)
+        self._old_at = start if source is self._base else -1
+        return position - start
+
+
+def _bad():
+    return PatchError("patch: bad segment")
 
 
 def _below(limit, value):
     if not 0 <= value < limit:
-        raise PatchError("patch: bad segment")
+        raise _bad()
     return value
 
 

@@ -19,7 +19,7 @@ _ROUNDS = 8  # parses of a block at most, for each guess
 _SMALL = 8192  # bytes up to which one guess is enough
 _GUESSES = ((6.0, 5.0), (4.0, 3.0))  # bits of the length and of the distance of a match
 _STEP = 32  # tokens between places where a block may be split
-_LEAST = 768  # bytes of a block: a decoder must find a header and 256 bytes in AHEAD bytes
+_LEAST = 768  # bytes of a block
 _HEADER = 60 * 8  # bits that a block's header takes, about
 _STORED = 65535
 

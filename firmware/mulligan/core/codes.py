@@ -1,0 +1,30 @@
+"""Where the state and the codes of a raw deflate stream are kept. Nothing but constants: the build puts them where they are used.
+
+codes is an array of 16-bit words with two tables: of literals and lengths, from 0 on, and of distances, from DISTANCES on. A
+table has 1 << width entries, looked up by so many bits of the input: value << 4 | length of the code. Where that is longer, or
+there is none, LONG is set, and in place of the value stands what was looked up, its bits in the order of the code. 16 words
+follow with how many codes there are of each length; then the first code that is longer than width, and where its value stands,
+counted from these 16 words; then the values, in the order of their codes.
+"""
+
+# Indices of the state, 32-bit words: bits that were taken from the input and not used, and how many; where the input goes on,
+# where it ends, and behind what place no symbol is begun; how many bytes of output there were; whether a block goes on; of the
+# match that goes on, how many bytes are left, and how far back it is: 0 for bytes of the input itself.
+BITS = 0
+HELD = 1
+AT = 2
+END = 3
+LIMIT = 4
+MADE = 5
+OPEN = 6
+LENGTH = 7
+BACK = 8
+STATE = 9
+
+WIDTH = 9  # bits that the table of literals and lengths is looked up by
+LENGTHS_WIDTH = 7  # the same while there is the table of the lengths of codes in its place
+DISTANCE_WIDTH = 5
+LONG = 0x8000
+FIRST_DISTANCE = 288  # values: bytes, 256 for the end of a block, lengths, and from here on distances
+DISTANCES = 818  # (1 << WIDTH) + 18 + FIRST_DISTANCE
+CODES = 900  # DISTANCES + (1 << DISTANCE_WIDTH) + 18 + 32
