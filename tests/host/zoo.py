@@ -45,6 +45,8 @@ def _makers() -> Iterator[tuple[str, layers.Maker]]:
         yield f"depthwise-dilated-{i}", layers.depthwise((1, 9, 10, 4), m, (3, 3), 1, padding, dilation, acts[i % 4], i % 2 > 0)
     for i, (size, units, each) in enumerate(product(((1, 7), (3, 33), (2, 2, 40), (1, 1300)), (1, 11), (False, True))):
         yield f"dense-{i}", layers.dense(size, units, acts[i % 4], each, i % 3 > 0, keep=i % 2 > 0)
+    for i, (k, units, each) in enumerate(product((9, 40, 130), (64, 71), (False, True))):
+        yield f"dense-apart-{i}", layers.dense((1, k), units, acts[i % 4], each)
     pools = product(("AVERAGE_POOL_2D", "MAX_POOL_2D"), ((2, 2), (3, 2)), ((2, 2), (1, 2)), (layers.SAME, layers.VALID))
     for i, (kind, window, stride, padding) in enumerate(pools):
         yield f"pool-{i}", layers.pool(kind, (1 + i % 2, 7, 6, 1 + i % 5), window, stride, padding, acts[i % 4])
