@@ -25,26 +25,27 @@ def golden(candidate, header, image, rules, clock):
     Raises: HealthError as soon as it is certain that the version fails.
     """
     engine = candidate.engine
-    given = engine.input(0)
-    if len(given) != header.input_size or len(engine.output(0)) != header.output_size:
-        raise HealthError("golden: vectors that do not fit the model's input and output")
+    for port, size in (engine.input, header.input_size), (engine.output, header.output_size):
+        if sum([len(part) for part in _all(port)]) != size:
+            raise HealthError("golden: vectors that do not fit the model's inputs and outputs")
     latencies = Latencies(header.golden)
     correct = 0
     expected = bytearray(header.output_size)
     label = bytearray(2)
     at = header.golden_at
     for index in range(header.golden):
-        image.readinto(at, given)
-        image.readinto(at + header.input_size, expected)
-        image.readinto(at + header.input_size + header.output_size, label)
-        at += header.input_size + header.output_size + 2
+        for given in _all(engine.input):
+            image.readinto(at, given)
+            at += len(given)
+        image.readinto(at, expected)
+        image.readinto(at + header.output_size, label)
+        at += header.output_size + 2
         latencies.add(_timed(engine, clock))
-        output = engine.output(0)
-        wrong = _difference(candidate, header, output, expected)
+        wrong = _difference(candidate, header, expected)
         if wrong:
             raise HealthError("golden: vector {} of {}: {}".format(index + 1, header.golden, wrong))
         wanted = struct.unpack("<H", label)[0]
-        if wanted == slot.NO_LABEL or wanted == winner(output):
+        if wanted == slot.NO_LABEL or wanted == winner(engine.output(0), header.flags):
             correct += 1
         if correct + header.golden - index - 1 < rules.correct:
             raise HealthError("correct: {} of {} golden vectors right, {} needed".format(correct, index + 1, rules.correct))
@@ -57,11 +58,12 @@ def golden(candidate, header, image, rules, clock):
 class Shadow:
     """Live inputs that a version on trial sees as well: copies of the app's, each with the confirmed version's output.
 
-    Holds one at a time, and takes the next only when that was judged. RAM: an input, an output, and 4 bytes for each run.
+    Holds one at a time, and takes the next only when that was judged. RAM: inputs, outputs, and 4 bytes for each run.
     """
 
     def __init__(self, header, rules):
         self._tolerance = header.tolerance
+        self._flags = header.flags
         self._every = rules.shadow_every
         self._rules = rules
         self._input = memoryview(bytearray(header.input_size))
@@ -73,12 +75,14 @@ class Shadow:
         self.agreed = 0
         self.exact = 0
 
-    def offer(self, data, output):
-        """Called after each inference of the app: copies every so manieth. ``output`` is the confirmed version's."""
+    def offer(self, data, engine):
+        """Called after each inference of the app: copies every so manieth. ``data``: its inputs; ``engine``: the confirmed
+        version's, with its outputs.
+        """
         self._passed += 1
         if self._passed >= self._every and not self._full:
-            self._input[:] = data
-            self._expected[:] = output
+            _join(data, self._input)
+            _join(_all(engine.output), self._expected)
             self._full = True
             self._passed = 0
 
@@ -92,11 +96,14 @@ class Shadow:
         most = runs - -(-runs * self._rules.shadow_agree // 1000)  # that may disagree
         while self.runs < runs:
             if self._full:
-                engine.input(0)[:] = self._input
+                at = 0
+                for given in _all(engine.input):
+                    given[:] = self._input[at : at + len(given)]
+                    at += len(given)
                 guard(True)
                 self.latencies.add(_timed(engine, clock))
                 guard(False)
-                self._compare(engine.output(0))
+                self._compare(_all(engine.output))
                 self._full = False
                 if self.runs - self.agreed > most:
                     raise HealthError(
@@ -107,16 +114,19 @@ class Shadow:
                 self.latencies.judge(self._rules)
             yield
 
-    def _compare(self, output):
+    def _compare(self, outputs):
         """Agreement is the same winner; where there is but one value, a distance within the image's tolerance."""
         self.runs += 1
-        if output == self._expected:
+        output = outputs[0]
+        expected = self._expected[: len(output)]
+        distance = _distance(outputs, self._expected, self._flags)
+        if not distance:
             self.exact += 1
             self.agreed += 1
-        elif len(output) > 1:
-            self.agreed += winner(output) == winner(self._expected)
+        elif len(output) > (4 if self._flags & slot.FLOAT32 else 1):
+            self.agreed += winner(output, self._flags) == winner(expected, self._flags)
         else:
-            self.agreed += _distance(output, self._expected) <= self._tolerance
+            self.agreed += distance <= self._tolerance
 
 
 class Latencies:
@@ -154,9 +164,31 @@ class Latencies:
                 raise HealthError("{}: {} us for an inference, {} allowed".format(name, figure, limit))
 
 
-def winner(output):
-    """The index of the largest int8 in ``output``."""
-    return max(range(len(output)), key=lambda i: output[i] ^ 0x80)
+def winner(output, flags):
+    """The index of the largest number in ``output``, which `slot`'s ``flags`` say the type of."""
+    if flags & slot.FLOAT32:
+        numbers = array("f", bytes(output))
+        return max(range(len(numbers)), key=lambda i: numbers[i])
+    flip = 0 if flags & slot.UINT8 else 0x80
+    return max(range(len(output)), key=lambda i: output[i] ^ flip)
+
+
+def _all(port):
+    """[the memoryview of each] of ``port``, an engine's input or output."""
+    found = []
+    try:
+        while True:
+            found.append(port(len(found)))
+    except IndexError:
+        return found
+
+
+def _join(parts, whole):
+    """Copy the ``parts`` into ``whole``, one after the other. Raises: ValueError where they don't fill it."""
+    at = 0
+    for part in parts:
+        whole[at : at + len(part)] = part
+        at += len(part)
 
 
 def _timed(engine, clock):
@@ -165,42 +197,54 @@ def _timed(engine, clock):
     return clock.elapsed_us(started)
 
 
-def _difference(candidate, header, output, expected):
-    """What is wrong with ``output``, or None: nothing may be on an exact engine, on another what the slot image allows."""
-    if output == expected:
+def _difference(candidate, header, expected):
+    """What is wrong with the outputs, or None: nothing may be on an exact engine, on another what the slot image allows."""
+    outputs = _all(candidate.engine.output)
+    distance = _distance(outputs, expected, header.flags)
+    if not distance:
         return None
     if candidate.exact:
         return "wrong output"
-    distance = _distance(output, expected)
     if distance > header.tolerance:
         return "an output byte off by {}, {} allowed".format(distance, header.tolerance)
-    if header.flags & slot.SAME_WINNER and winner(output) != winner(expected):
+    flags = header.flags
+    if flags & slot.SAME_WINNER and winner(outputs[0], flags) != winner(expected[: len(outputs[0])], flags):
         return "another winner"
     return None
 
 
-def _distance(output, expected):
-    """The largest difference of two int8 outputs."""
-    return max([abs((a ^ 0x80) - (b ^ 0x80)) for a, b in zip(output, expected)])
+def _distance(outputs, expected, flags):
+    """The largest difference of the bytes of ``outputs``, one after the other, from those ``expected``: of int8s, or uint8s."""
+    flip = 0 if flags & slot.UINT8 else 0x80
+    most = at = 0
+    for output in outputs:
+        if output != expected[at : at + len(output)]:
+            for value in output:
+                most = max(most, abs((value ^ flip) - (expected[at] ^ flip)))
+                at += 1
+        else:
+            at += len(output)
+    return most
 
 
 class Live:
     """Inferences of the app, answered by a version on trial: how many raise, how long they take, and what they answer."""
 
-    def __init__(self, header, rules, image, clock):
+    def __init__(self, header, rules, image, clock, engine):
         self._clock = clock
         self._planned = rules.live_runs
         self._golden = header.golden
-        self._expected = [0] * header.output_size  # how many golden vectors have each winner
-        self._winners = [0] * header.output_size
+        self._flags = header.flags
+        expected = bytearray(len(engine.output(0)))
+        self._expected = [0] * len(expected)  # how many golden vectors have each winner
+        self._winners = [0] * len(expected)
         self.latencies = Latencies(rules.live_runs)
         self.runs = 0
         self.errors = 0
-        expected = bytearray(header.output_size)
         at = header.golden_at + header.input_size
         for _ in range(header.golden):
             image.readinto(at, expected)
-            self._expected[winner(expected)] += 1
+            self._expected[winner(expected, self._flags)] += 1
             at += header.input_size + header.output_size + 2
 
     def invoke(self, engine):
@@ -211,7 +255,7 @@ class Live:
         self.runs += 1
         try:
             self.latencies.add(_timed(engine, self._clock))
-            self._winners[winner(engine.output(0))] += 1
+            self._winners[winner(engine.output(0), self._flags)] += 1
         except Exception:
             self.errors += 1
             raise

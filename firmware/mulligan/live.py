@@ -24,7 +24,7 @@ def run(trial, ports, entries, loaded, probe):
         for entry in loaded:
             if entry.trial.rules.live_runs:
                 served = serving.served(entry.name)
-                served.live = health.Live(loaded[entry][0], entry.trial.rules, slots.tried(entry), clock)
+                served.live = health.Live(loaded[entry][0], entry.trial.rules, slots.tried(entry), clock, served.engine)
                 watched.append((entry.trial.rules, served))
         for entry in entries:
             health.memory(entry.trial.rules, 0, system.sample_heap())

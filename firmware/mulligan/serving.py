@@ -141,15 +141,22 @@ class Model:
     def __exit__(self, kind, value, trace):
         self._served.hands -= 1
 
-    def invoke(self, data):
-        """The output for ``data``: a memoryview of int8, valid until the next inference or step. ``data``: the input as int8."""
+    def invoke(self, data, *more):
+        """The first output, a memoryview of bytes, valid until the next inference or step; `output` has the others. ``data``,
+        ``more``: the bytes of each input.
+        """
         engine = self._served.engine
         engine.input(0)[:] = data
+        for i in range(len(more)):
+            engine.input(i + 1)[:] = more[i]
         if self._served.live:
             self._served.live.invoke(engine)
         else:
             engine.invoke()
-        output = engine.output(0)
         if self._served.shadow:
-            self._served.shadow.offer(data, output)
-        return output
+            self._served.shadow.offer((data,) + more, engine)
+        return engine.output(0)
+
+    def output(self, i):
+        """Output ``i`` of the last inference, as `invoke` gives the first."""
+        return self._served.engine.output(i)

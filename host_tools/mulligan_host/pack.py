@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mulligan.core import fields, semver, slot
+from mulligan.tflite.codes import FLOAT32, UINT8
 from mulligan_host.errors import HostError
 from mulligan_host.models.engine import Engine
 from mulligan_host.models.samples import Samples, quantise
@@ -30,8 +31,6 @@ def pack(
     semver.parse(version)
     engine = Engine(model)
     facts = engine.info
-    if len(facts.inputs) != 1 or len(facts.outputs) != 1:
-        raise HostError(f"a model of {len(facts.inputs)} inputs and {len(facts.outputs)} outputs: a slot is for one of each")
     given = quantise(samples.x, facts)
     if len(given) > slot.MAX_GOLDEN:
         raise HostError(f"{len(given)} golden vectors: at most {slot.MAX_GOLDEN}; mulligan model golden chooses some")
@@ -42,7 +41,9 @@ def pack(
     wanted = [None] * len(given) if samples.y is None else samples.y.tolist()
     vectors = list(zip(given, expected, wanted, strict=True))
     others = engines or OtherEngines()
-    flags = slot.SAME_WINNER if others.same_winner else 0
+    flags = {UINT8: slot.UINT8, FLOAT32: slot.FLOAT32}.get(facts.outputs[0].type, 0)
+    if others.same_winner:
+        flags |= slot.SAME_WINNER
     image: bytes = slot.build(
         name, version, model, facts.arena, vectors, labels, sorted(set(facts.ops)), others.native_arena, others.tolerance, flags
     )

@@ -1,3 +1,5 @@
+import struct
+
 from common import raises, rules
 from mulligan import health
 from mulligan.core import slot
@@ -5,19 +7,22 @@ from mulligan.core.errors import HealthError
 
 
 class Engine:
-    """Gives its input back, each byte ``off`` further."""
+    """Gives its input back, each byte ``off`` further. ``ins``, ``outs``: bytes of each of its inputs and outputs, 3 in all."""
 
-    def __init__(self, off=0):
+    def __init__(self, off=0, ins=(3,), outs=(3,)):
         self._off = off
         self._given = bytearray(3)
         self._output = bytearray(3)
+        self._ports = []
+        for data, sizes in (self._given, ins), (self._output, outs):
+            self._ports.append([memoryview(data)[sum(sizes[:i]) : sum(sizes[: i + 1])] for i in range(len(sizes))])
         self.resets = 0
 
     def input(self, i):
-        return self._given
+        return self._ports[0][i]
 
     def output(self, i):
-        return self._output
+        return self._ports[1][i]
 
     def reset(self):
         self.resets += 1
@@ -57,13 +62,13 @@ class Image:
 GIVEN = bytes([10, 20, 0xF0])
 
 
-def run(off, exact, tolerance=0, flags=0, vectors=None, judged=None, times=None):
+def run(off, exact, tolerance=0, flags=0, vectors=None, judged=None, times=None, ins=(3,), outs=(3,)):
     vectors = vectors or [(GIVEN, GIVEN, 1)] * 4
     data = slot.build("m", "1.0.0", b"model", 16, vectors, [], [], 0, tolerance, flags)
     header = slot.parse(data, len(data))
     judged = judged or rules(correct=0, latency_us=0)
     clock = Clock(times or [1] * len(vectors))
-    engine = Engine(off)
+    engine = Engine(off, ins, outs)
     checks = health.golden(Candidate(engine, exact), header, Image(data), judged, clock)
     while True:
         try:
@@ -102,6 +107,29 @@ def test_the_same_winner():
     tied = [(bytes([127, 126, 0]), bytes([127, 126, 0]), None)]  # one further, the second wins
     assert run(1, False, 255, 0, tied) == 1
     assert reason(1, False, 255, slot.SAME_WINNER, tied) == "golden: vector 1 of 1: another winner"
+
+
+def test_the_type_of_the_first_output_says_who_wins():
+    unsigned = [(bytes([200, 100, 0]), bytes([200, 100, 0]), 0)]
+    judged = rules(correct=1, latency_us=0)
+    assert run(0, True, 0, slot.UINT8, unsigned, judged) == 1
+    assert reason(0, True, 0, 0, unsigned, judged) == "correct: 0 of 1 golden vectors right, 1 needed"
+    assert reason(0, True, 0, slot.UINT8, [(bytes(3), bytes(3), 1)], judged) == "correct: 0 of 1 golden vectors right, 1 needed"
+    across = [(bytes([127, 0, 0]), bytes([127, 0, 0]), None)]  # uint8s go on where int8s begin again
+    assert run(1, False, 1, slot.UINT8, across) == 1
+    assert health.winner(struct.pack("<3f", -2.5, 1e-3, -1e9), slot.FLOAT32) == 1
+
+
+def test_several_inputs_and_outputs():
+    vectors = [(bytes([1, 2, 3]), bytes([1, 2, 3]), 0), (bytes([9, 8, 7]), bytes([9, 8, 7]), 1)]
+    for ins, outs in (((1, 2), (1, 2)), ((1, 1, 1), (2, 1)), ((3,), (2, 1)), ((2, 1), (3,))):
+        assert run(0, True, 0, 0, [(GIVEN, GIVEN, None)] * 2, None, None, ins, outs) == 2
+        assert reason(1, True, 0, 0, vectors, None, None, ins, outs) == "golden: vector 1 of 2: wrong output"
+    # The winner is one of the first output.
+    assert run(0, True, 0, 0, vectors, None, None, (3,), (2, 1)) == 0
+    assert run(0, True, 0, 0, [(bytes([1, 2, 3]), bytes([1, 2, 3]), 1)], None, None, (3,), (2, 1)) == 1
+    for ins, outs in (((1, 1), (3,)), ((3,), (2,)), ((1,), (1, 2))):
+        assert "do not fit" in reason(0, True, 0, 0, vectors, None, None, ins, outs)
 
 
 def test_labels_are_judged_as_soon_as_it_is_certain():
@@ -161,13 +189,17 @@ class Scripted:
         self._given = bytearray(1)
 
     def input(self, i):
-        return self._given
+        return (self._given,)[i]
 
     def invoke(self):
         self._output = self._outputs.pop(0)
 
+    def ran(self):
+        self.invoke()
+        return self
+
     def output(self, i):
-        return self._output
+        return (self._output,)[i]
 
 
 def shown(outputs, **given):
@@ -179,8 +211,8 @@ def shown(outputs, **given):
     try:
         for _ in steps:
             if offers:
-                watched.offer(b"x", offers.pop(0))
-                watched.offer(b"y", b"\0" * len(outputs[0][0]))  # one waits already: not taken
+                watched.offer([b"x"], Scripted([offers.pop(0)]).ran())
+                watched.offer([b"y"], Scripted([b"\0" * len(outputs[0][0])]).ran())  # one waits already: not taken
     except HealthError as e:
         return str(e)
     assert guarded == [True, False] * len(outputs)
@@ -209,7 +241,7 @@ def test_every_so_manieth():
     offered = 0
     for _ in steps:
         offered += 1
-        watched.offer(b"x", b"\1\2")
+        watched.offer([b"x"], Scripted([b"\1\2"]).ran())
     assert taken == [3, 6, 9]
 
 
@@ -218,8 +250,8 @@ def live(outputs, times=None, fails=(), **limits):
     winners = [bytes([0x7F if i == w else 0x80 for i in range(3)]) for w in range(3)]
     data = slot.build("m", "1.0.0", b"model", 16, [(winners[w], winners[w], None) for w in (0, 1, 1, 2)], [], [])
     judged = rules(correct=0, latency_us=limits.pop("latency_us", 0), live_runs=len(outputs), **limits)
-    watch = health.Live(slot.parse(data, len(data)), judged, Image(data), Clock(times or [1] * len(outputs)))
     engine = Engine()
+    watch = health.Live(slot.parse(data, len(data)), judged, Image(data), Clock(times or [1] * len(outputs)), engine)
     done = False
     for at, wanted in enumerate(outputs):
         assert not watch.judge(judged)

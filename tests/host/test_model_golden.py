@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from host.conftest import MakeRig
+from host.modelbuild import Subgraph, build
 from host.models import Command
 from mulligan.core import slot
 from mulligan.tflite import interpreter, loader
@@ -17,6 +19,7 @@ from mulligan_host.errors import HostError
 from mulligan_host.models import crosscheck, folders, golden
 from mulligan_host.models.engine import Engine
 from mulligan_host.models.source import ByteSource
+from mulligan_host.release import Health
 from mulligan_host.resources import resource
 
 DIGITS = resource("models/digits-1.0.0.tflite")
@@ -253,3 +256,47 @@ def test_the_cross_check_names_what_is_missing(command: Command, tmp_path: Path,
     picture_folder = tmp_path / "p"
     picture_folder.mkdir()
     assert "mulligan[images]" in command("model", "golden", DIGITS, "--images", picture_folder, "-o", tmp_path / "x.npz", code=1)
+
+
+def several() -> bytes:
+    """A model of two inputs, 64 int8s and 10 uint8s, and two outputs, 10 uint8s and 10 int8s."""
+    g, rs = Subgraph(), np.random.RandomState(5)
+    x, u = g.activation((1, 64), 0.05, 3), g.activation((1, 10), 0.02, 128, np.uint8)
+    w = g.constant(rs.randint(-127, 128, (10, 64)).astype(np.int8), 0.01)
+    bias = g.constant(rs.randint(-999, 999, 10).astype(np.int32), 0.0005)
+    dense, small, added = (g.activation((1, 10), scale, 0) for scale in (0.25, 0.02, 0.25))
+    first, second = g.activation((1, 10), 0.25, 128, np.uint8), g.activation((1, 10), 1 / 128, 0)
+    g.op("FULLY_CONNECTED", [x, w, bias], [dense], "FullyConnectedOptions")
+    g.op("QUANTIZE", [u], [small], "QuantizeOptions")
+    g.op("ADD", [dense, small], [added], "AddOptions")
+    g.op("QUANTIZE", [added], [first], "QuantizeOptions")
+    g.op("TANH", [small], [second])
+    g.inputs, g.outputs = [x, u], [first, second]
+    return build(g)
+
+
+def test_a_model_of_several_inputs_and_outputs_on_trial(command: Command, tmp_path: Path, make_rig: MakeRig) -> None:
+    """Made, labelled, packed, and judged by a board: each output, and the winner of the first, which is uint8."""
+    path, npz, image = tmp_path / "model.tflite", tmp_path / "golden.npz", tmp_path / "model.mslt"
+    path.write_bytes(several())
+    facts = json.loads(command("model", "golden", path, "-o", npz, "--count", "6", "--json"))
+    assert facts["vectors"] == 6
+    with np.load(npz) as made:
+        arrays = dict(made)
+    assert (arrays["x"].shape, arrays["outputs"].shape) == ((6, 74), (6, 20))
+    labels = arrays["outputs"].view(np.uint8)[:, :10].argmax(axis=1)
+    np.savez(npz, **arrays, y=labels)
+    command("model", "golden", path, "--from", npz, "-o", npz, "--count", "6")
+    command("model", "pack", path, "--name", "digits", "--version", "1.0.0", "--golden", npz, "-o", image)
+    data = image.read_bytes()
+    header = slot.parse(data, len(data))
+    assert (header.input_size, header.output_size, header.flags) == (74, 20, slot.UINT8)
+    rig = make_rig(blank=True)
+    rig.on()
+    rig.publish("1.0.0", data, health=Health(6))
+    assert rig.wait("healthy")["correct"] == "6/6"
+    rig.wait("confirmed")
+    spoilt = bytearray(data)
+    spoilt[header.golden_at + 74 + 19] ^= 1  # the last byte of the second output
+    rig.publish("1.1.0", bytes(spoilt), health=Health(6))
+    assert rig.wait("rolled-back")["reason"].startswith("golden: vector 1 of 6")

@@ -9,10 +9,11 @@ from mulligan.core.window import Window
 from mulligan.engines import builtin, emlearn, microlite, native, openmv
 from mulligan.serving import Serving
 from tflite.fakes import Crash, Emlearn, Microlite, Module, OpenMV
-from tflite.models import MODELS, BytesSource, Random, load
+from tflite.models import DATA, MODELS, BytesSource, Random, load
 
 DIGITS = load(MODELS + "digits-1.0.0.tflite")
 OTHER = load(MODELS + "digits-1.1.0.tflite")
+STREAM = load(DATA + "stream.tflite")
 TINY = b"MAIX" + struct.pack("<HH", 16, 4) + bytes([(i * 37) & 0xFF for i in range(64)])
 
 
@@ -129,6 +130,41 @@ def test_openmv():
     finally:
         OpenMV.dtypes = ("b", "b")
         os.remove(path)
+        os.chdir(here)
+
+
+def stream_outputs(engine):
+    """Of a few inferences, one after the other."""
+    random = Random(5)
+    found = []
+    for _ in range(4):
+        random.fill(engine.input(0))
+        engine.invoke()
+        found.append(bytes(engine.output(0)))
+    return found
+
+
+def test_a_model_that_remembers_is_begun_anew_or_refused():
+    memory = reference(STREAM)
+    sizes = len(memory.input(0)), len(memory.output(0))
+    first = stream_outputs(memory)
+    assert stream_outputs(memory) != first
+    here = os.getcwd()
+    os.chdir("/tmp")
+    try:
+        source, header = opened(region(STREAM, *sizes, native_arena=20000))
+        with Module("ml", Model=OpenMV):
+            for engine in (builtin.load(source), openmv.load(source, None, None, header)):
+                for _ in range(2):
+                    assert stream_outputs(engine) == first
+                    engine.reset()
+        with Module("microlite", interpreter=Microlite):
+            made = len(Microlite.made)
+            for function in (microlite.check, lambda source, header: microlite.load(source, None, None, header)):
+                assert "remembers" in str(raises(Unsupported, function, source, header))
+            assert len(Microlite.made) == made
+    finally:
+        os.remove("mulligan-model_0.tflite")
         os.chdir(here)
 
 

@@ -12,14 +12,18 @@ HEADER_SIZE = 96
 DOUBLE_ROUNDING = 1  # how the golden outputs were requantised: as TFLite-Micro's reference kernels do
 NO_LABEL = 0xFFFF
 MAX_GOLDEN = 64
-SAME_WINNER = 1  # bit of `flags`: on an engine that isn't exact, the largest output must be where the golden one's is
+# Bits of `flags`. SAME_WINNER: on an engine that isn't exact, the largest number of the first output must be where the golden
+# one's is. UINT8, FLOAT32: what the numbers of that output are, where they are not int8.
+SAME_WINNER = 1
+UINT8 = 2
+FLOAT32 = 4
 _FORMAT = "<4sBBHIIIIIIIIHH16s24sIBBH"  # up to the checksum
 _AT_CHECKSUM = 92
 
-# golden: how many vectors, each the input, the expected output and a u16 label; length: of the whole image;
+# golden: how many vectors, each the inputs, the expected outputs and a u16 label; length: of the whole image;
 # arena: bytes of activation memory; labels: NUL-separated; ops: how many builtin op codes (u16) follow the labels.
 # What engines other than the builtin one need: native_arena: bytes of TFLite-Micro's own tensor arena, 0 for unknown; tolerance:
-# how far an output byte may be from the golden one; flags: SAME_WINNER or 0.
+# how far an output byte may be from the golden one; flags: see above.
 Header = namedtuple(
     "Header",
     (
@@ -32,8 +36,8 @@ Header = namedtuple(
 def build(name, version, model, arena, vectors, labels, ops, native_arena=0, tolerance=0, flags=0):
     """The image of ``model`` (the bytes of a .tflite, or of what the one engine that it is meant for runs).
 
-    vectors: [(input bytes, expected output bytes, label or None)], all of one shape; labels: [str]; ops: [builtin op code];
-    the rest as in Header. Raises: FormatError.
+    vectors: [(bytes of the inputs, of the expected outputs, label or None)], all of one shape; labels: [str]; ops: [builtin op
+    code]; the rest as in Header. Raises: FormatError.
     """
     if len(vectors) > MAX_GOLDEN or not vectors:
         raise FormatError("slot image: 1 to {} golden vectors, here are {}".format(MAX_GOLDEN, len(vectors)))

@@ -7,6 +7,8 @@ What that module does, by its C source, and what is done about it here:
 - Where the tensor arena is too small, AllocateTensors fails, nothing is said, and the first use of the interpreter crashes the
   chip. So there is no guessing: the slot image says how much the model needs, and what can't be enough is refused.
 - The tensor arena lies in the heap (native_arena + 16 bytes); the interpreter object itself in C's, and it is never given back.
+- There is no way to have a model forget what it keeps from one inference to the next, and an interpreter anew would be one more
+  that is never given back: so a model that remembers is refused, as the app would get it with what the golden vectors left.
 - ``invoke()`` calls both callbacks always, None included; it returns 1 and leaves out the second where Invoke() failed.
 - A tensor knows no length and checks no index: sizes are taken from the model and held against the slot image.
 """
@@ -20,6 +22,7 @@ SHARED = False
 _UINT8 = 3
 _INT8 = 9
 _RESHAPE = 22
+_REMEMBER = (27, 44, 129, 142, 143, 144)  # SVDF, UNIDIRECTIONAL_SEQUENCE_LSTM, those of resource variables
 
 
 def check(source, header):
@@ -62,7 +65,7 @@ class Engine:
         """It has an arena of its own."""
 
     def reset(self):
-        """Nothing: the module has no way to, so a model that remembers goes on from its golden vectors."""
+        """Nothing: a model that remembers is refused."""
 
     def describe(self):
         return Facts(self._arena)
@@ -88,6 +91,8 @@ def _ends(source, header):
         raise Unsupported("engine microlite: the slot image does not say how much tensor arena TFLite-Micro needs")
     with Borrowed("tflite.graph") as module:
         graph = module.Graph(source)
+        if any(graph.operands(i)[0] in _REMEMBER for i in range(graph.op_count)):
+            raise Unsupported("engine microlite: it can't reset a model that remembers; engine builtin can")
         ends = []
         for indices in (graph.inputs, graph.outputs):
             tensors = [graph.tensor(i) for i in indices]
@@ -95,8 +100,8 @@ def _ends(source, header):
                 raise Unsupported("engine microlite: inputs and outputs must be INT8 or UINT8")
             ends.append([(t.elements, t.type == _INT8) for t in tensors])
         least = max([_alive(graph, graph.op(i)) for i in range(graph.op_count)])
-    if (ends[0][0][0], ends[1][0][0]) != (header.input_size, header.output_size):
-        raise ModelError("the model's input and output are not as large as the slot image's golden vectors")
+    if [sum([n for n, _ in end]) for end in ends] != [header.input_size, header.output_size]:
+        raise ModelError("the model's inputs and outputs are not as large as the slot image's golden vectors")
     if header.native_arena < least:
         raise Unsupported(
             "engine microlite: a tensor arena of {} bytes, the largest layer alone has {}".format(header.native_arena, least)

@@ -8,9 +8,11 @@ What that class does, by its C source, and what is done about it here:
 - An ndarray as input is scaled in floats and truncated, which loses exact bytes; a callable gets the tensor itself: so callables
   are what is given.
 - Outputs come as float ndarrays, (q - zero_point) * scale: q is found again by rounding, exactly.
+- There is no way to have a model forget what it keeps from one inference to the next: a reset loads it anew.
 - A tensor may be other than int8: such a model is refused.
 """
 
+from ..borrow import collect
 from ..core.errors import ModelError, Unsupported
 from .native import Facts, need
 
@@ -30,7 +32,7 @@ def load(source, arena=None, meter=None, header=None):
     path = "mulligan-{}.tflite".format(source.label)
     _copy(source, path)
     try:
-        return Engine(ml.Model(path))
+        return Engine(ml, path)
     except (ValueError, RuntimeError) as e:
         raise ModelError("engine openmv: " + str(e))
 
@@ -38,8 +40,10 @@ def load(source, arena=None, meter=None, header=None):
 class Engine:
     """One model; its inputs and outputs are copies."""
 
-    def __init__(self, model):
-        self._model = model
+    def __init__(self, ml, path):
+        self._ml = ml
+        self._path = path
+        self._model = model = ml.Model(path)
         self._signed = _signed(model.output_dtype)
         _signed(model.input_dtype)
         self._inputs = [memoryview(bytearray(_elements(shape))) for shape in model.input_shape]
@@ -66,7 +70,10 @@ class Engine:
         """It has an arena of its own."""
 
     def reset(self):
-        """Nothing: the module has no way to, so a model that remembers goes on from its golden vectors."""
+        """Load it anew, in the place of the one that was there."""
+        self._model = None
+        collect()
+        self._model = self._ml.Model(self._path)
 
     def describe(self):
         return Facts(self._model.ram)

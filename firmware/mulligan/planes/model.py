@@ -1,6 +1,6 @@
 """The model plane: does the engine know the model's operators, and can it be compared with the confirmed version?"""
 
-from ..borrow import Borrowed
+from ..core import slot
 from ..core.errors import HealthError, NoMemory, Unsupported
 
 
@@ -11,8 +11,7 @@ def check(ports, entry, image, rules, items):
     if 0 < rules.arena < header.arena:
         raise HealthError("arena: {} bytes, {} allowed".format(header.arena, rules.arena))
     if entry.image and rules.shadow_runs:
-        with Borrowed("core.slot") as slot:
-            reason = incomparable(header, slot.read(slots.active(entry), entry.image.length)[0])
+        reason = incomparable(header, slot.read(slots.active(entry), entry.image.length)[0])
         if reason:
             raise Unsupported(reason)
     try:
@@ -28,4 +27,6 @@ def incomparable(header, confirmed):
         return "shadow_runs: it takes {} bytes and gives {}, {} takes {} and gives {}".format(
             sizes[0][0], sizes[0][1], confirmed.version, sizes[1][0], sizes[1][1]
         )
+    if (header.flags ^ confirmed.flags) & (slot.UINT8 | slot.FLOAT32):
+        return "shadow_runs: its outputs are of another type than those of {}".format(confirmed.version)
     return None

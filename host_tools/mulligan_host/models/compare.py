@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mulligan_host import files
 from mulligan_host.errors import HostError
 from mulligan_host.models.engine import Engine, Progress
-from mulligan_host.models.samples import arrays_of, check_samples, numbers, quantise
+from mulligan_host.models.samples import arrays_of, check_samples, numbers, quantise, size
 
 Outputs = NDArray[np.float64]
 ALL = "all"
@@ -82,9 +82,10 @@ def load_data_set(path: Path) -> DataSet:
 
 
 def run(model: bytes, data: DataSet, progress: Progress) -> Outputs:
-    """Return the outputs of a model for the samples of ``data``, a row of numbers each. Raises: ModelError, HostError."""
+    """Return the first output of a model for the samples of ``data``, a row of numbers each. Raises: ModelError, HostError."""
     engine = Engine(model)
-    return numbers(engine.infer_all(quantise(data.x, engine.info), progress), engine.info.outputs)
+    ports = engine.info.outputs[:1]
+    return numbers(engine.infer_all(quantise(data.x, engine.info), progress)[:, : size(ports[0])], ports)
 
 
 def compare(a: Outputs | None, b: Outputs, data: DataSet) -> Comparison:

@@ -34,14 +34,20 @@ class Golden:
     values: NDArray[np.float64]
     """The outputs' bytes as the numbers that they are."""
     labels: NDArray[np.int64] | None
+    classes: int
+    """How many numbers the first output has: the largest of them is the winner."""
 
     def right(self) -> int | None:
-        """Return how many outputs have their largest number at the label."""
-        return None if self.labels is None else int((self.values.argmax(axis=1) == self.labels).sum())
+        """Return how many vectors have their label as the winner."""
+        return None if self.labels is None else int((self._won() == self.labels).sum())
 
     def winners(self) -> int:
-        """Return how many different numbers are the largest of an output."""
-        return len(np.unique(self.values.argmax(axis=1)))
+        """Return how many different winners there are."""
+        return len(np.unique(self._won()))
+
+    def _won(self) -> NDArray[np.intp]:
+        won: NDArray[np.intp] = self.values[:, : self.classes].argmax(axis=1)
+        return won
 
     def span(self) -> float | None:
         """Return the part of its 256 values that an output number covers from lowest to highest, on average; None for floats."""
@@ -54,7 +60,7 @@ def from_inputs(
     engine: Engine, inputs: Sequence[bytes], labels: NDArray[np.int64] | None, count: int, progress: Progress
 ) -> Golden:
     """Choose ``count`` of the inputs, all if there are no more. Raises: HostError if that is too few for one of each label."""
-    rows = choose(numbers(engine.infer_all(inputs, progress), engine.info.outputs), labels, count)
+    rows = choose(numbers(engine.infer_all(inputs, progress), engine.info.outputs), labels, count, _classes(engine))
     return _golden(engine, [inputs[i] for i in rows], None if labels is None else labels[rows])
 
 
@@ -62,13 +68,18 @@ def _golden(engine: Engine, inputs: list[bytes], labels: NDArray[np.int64] | Non
     """The chosen inputs, run as a device will: in order, from the state that the model begins with."""
     engine.reset()
     outputs = engine.infer_all(inputs)
-    return Golden(inputs, outputs, numbers(outputs, engine.info.outputs), labels)
+    return Golden(inputs, outputs, numbers(outputs, engine.info.outputs), labels, _classes(engine))
 
 
-def choose(outputs: NDArray[np.float64], labels: NDArray[np.int64] | None, count: int) -> list[int]:
+def _classes(engine: Engine) -> int:
+    return math.prod(engine.info.outputs[0].shape)
+
+
+def choose(outputs: NDArray[np.float64], labels: NDArray[np.int64] | None, count: int, first: int | None = None) -> list[int]:
     """Return the rows of ``count`` outputs that lie far apart, at least one of each label, ascending.
 
-    Where there are labels, rows that the model gets right come first. Raises: HostError.
+    Where there are labels, rows that the model gets right come first: their largest number of the first ``first`` (None: of
+    all) is at the label. Raises: HostError.
     """
     if not 1 <= count <= slot.MAX_GOLDEN:
         raise HostError(f"{count} golden vectors: an image holds 1 to {slot.MAX_GOLDEN}")
@@ -85,7 +96,7 @@ def choose(outputs: NDArray[np.float64], labels: NDArray[np.int64] | None, count
         np.minimum(nearest, np.abs(outputs - outputs[row]).sum(axis=1), out=nearest)
         nearest[row] = -1
 
-    right = np.ones(len(outputs), bool) if labels is None else outputs.argmax(axis=1) == labels
+    right = np.ones(len(outputs), bool) if labels is None else outputs[:, :first].argmax(axis=1) == labels
     if labels is not None:
         classes = np.unique(labels)
         if len(classes) > count:

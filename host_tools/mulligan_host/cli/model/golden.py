@@ -88,7 +88,7 @@ def golden(
         return
     right = "" if chosen.labels is None else f", {facts['right']} with their label, of {facts['labels']} labels"
     click.echo(f"{output}  {facts['vectors']} golden vectors{right}")
-    click.echo(f"  {facts['winners']} of {chosen.values.shape[1]} outputs are the largest of a vector")
+    click.echo(f"  {facts['winners']} of {chosen.classes} outputs are the largest of a vector")
     if span is not None:
         click.echo(f"  an output covers {span:.0%} of its range, on average")
     if cross_check:
