@@ -33,14 +33,11 @@ def judge(payload, ordered, trusted, state, config, now, versions, planes, mpy):
     return release, wanted, dated
 
 
-def source(artifact, base, index):
-    """The Blob or Patch to download: a patch against the artifact with digest ``base``, or else the full one.
+def sources(artifact, base, index):
+    """[Blob or Patch] to download, the first that memory allows: patches against the artifact of digest ``base``, the full one.
 
     ``index``: the patch index, whoever it came from. Raises: TransportError where it is not the one that was signed, FormatError.
     """
     if sha256(index).digest() != artifact.patches.sha256:
         raise TransportError("the patch index is not the one that the manifest names")
-    for patch in manifest.parse_index(bytes(index)):
-        if patch.base == base:
-            return patch
-    return artifact.full
+    return [patch for patch in manifest.parse_index(bytes(index)) if patch.base == base] + [artifact.full]

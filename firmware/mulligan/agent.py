@@ -22,7 +22,7 @@ from .core.errors import (
 from .core.limits import MAX_HINT, MAX_INDEX, MAX_TOKEN
 from .core.state import Image
 
-_ROOM = 2560  # bytes kept free for what inflates: its window and its state are made anew for each chunk
+_ROOM = 2560  # bytes kept free for the decoder
 _RETRY_MS = 1000  # after a lost link; doubled each time, up to the poll interval
 _MOST_LATER = 64  # polls, and a quarter of that
 _MOST_REST = 1023  # polls between two attempts
@@ -211,34 +211,46 @@ class Agent:
         return release.sequence, wanted
 
     def _sourced(self, artifact):
-        """(artifact, what to download of it): a patch if there is one against what the active slot holds."""
+        """(artifact, [what to download of it]): a patch if there is one against what the active slot holds, and the full one."""
         entry = self._journal.state.entry(artifact.plane, artifact.name)
         index = artifact.patches
         if index is None or not entry or entry.image is None or index.size > MAX_INDEX:
-            return artifact, artifact.full
+            return artifact, [artifact.full]
         index = self._read_blob(index)  # before the module comes in: both take their memory, if not at the same time
         with Borrowed("admission") as admission:
-            return artifact, admission.source(artifact, entry.image.sha256, index)
+            return artifact, admission.sources(artifact, entry.image.sha256, index)
 
     def _install(self, sequence, wanted, linked):
         items = []
-        for artifact, blob in wanted:
+        for artifact, sources in wanted:
             entries = [item[0] for item in items]
             entry = self._slots.entry(self._journal.state, artifact.plane, artifact.name, entries)
             # In a frame of its own, which holds what was borrowed until it ends: to look at it takes that memory again.
-            yield from self._download(artifact, entry, blob)
+            yield from self._download(artifact, entry, sources)
             yield
             image = Image(artifact.size, artifact.counter, artifact.version, artifact.sha256, artifact.requires, artifact.mpy)
             items.append((entry, image, artifact.rules, artifact.hard_floor))
         trials.begin(self._ports, items, sequence, linked)
 
-    def _download(self, artifact, entry, blob):
-        room = [bytearray(_ROOM)]  # before the module comes in, while there is a large enough piece of heap
+    def _download(self, artifact, entry, sources):
+        # Before the module comes in, while there is a large enough piece of heap.
+        room = []
+        for blob in sources:
+            try:
+                room.append(bytearray(_ROOM if blob is artifact.full else max(_ROOM, blob.heap)))
+                break
+            except MemoryError:
+                if blob is artifact.full:
+                    raise
         with Borrowed("install") as install:
             if blob is not artifact.full:
                 try:
                     yield from self._fetch(install, artifact, entry, blob, room)
-                except PatchError as e:
+                except (PatchError, MemoryError) as e:
+                    if isinstance(e, MemoryError):
+                        if not blob.heap:
+                            raise  # the full one takes as much
+                        e = PatchError("patch: out of memory")
                     self._report("patch-failed", code=e.code, reason=e)
                     blob = artifact.full
                     room = [bytearray(_ROOM)]

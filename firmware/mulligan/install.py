@@ -51,6 +51,7 @@ class Installer:
             yield
             if header.base_size:
                 yield from self._check_base(header)
+            self._room.clear()
             decoder = Decoder(header, self._base, self._target)
             first = yield from self._resume_point(header)
             self.resumed_at = first
@@ -61,7 +62,6 @@ class Installer:
                 passed = memoryview(bytearray(patch.HEADER_SIZE))
                 while body.skip(passed):
                     yield
-            self._room.clear()
             for index in range(first, self.chunks):
                 self._at = index << header.chunk_bits
                 yield from decoder.chunk(index, body, self._write)

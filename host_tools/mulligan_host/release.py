@@ -28,7 +28,10 @@ from mulligan_host.errors import HostError
 from mulligan_host.inspection import Inspection
 from mulligan_host.keys import Signer
 
-_TIERS = (patch_format.TIER_DEFLATE,)  # what a device with the least heap can decode beside its app and an agent over TLS
+# What a device must have free in one piece for a patch of tier 2: what an installation takes at most, and the next pool of names.
+# The least heap has no such piece beside an app and an agent over TLS: it takes the patch of tier 1.
+_HEAP = 32768
+_ENTRY = 160  # bytes of a patch's entry in the index: it must save more than that
 _BASES = 3  # how many earlier versions of an artifact get a patch of their own
 
 
@@ -136,7 +139,7 @@ class Directory:
                 artifact["mpy"] = part.mpy
             patches = self._patches(part, earlier)
             if patches:
-                index = [{"base": base64url.encode(base), **blob(patch)} for base, patch in patches]
+                index = [{"base": base64url.encode(base), **blob(data), **heap} for base, data, heap in patches]
                 artifact["patches"] = blob(_canonical(index))
             return artifact
 
@@ -283,17 +286,26 @@ class Directory:
         for path in (self.path, self.path / "artifacts", self.path / "releases", self.path / "roots", self.path / "orders"):
             path.mkdir(exist_ok=True)
 
-    def _patches(self, part: Part, earlier: list[manifest.Manifest]) -> list[tuple[bytes, bytes]]:
-        """Make (base's SHA-256, patch) from the last versions of the artifact; keep what is smaller than the full one."""
+    def _patches(self, part: Part, earlier: list[manifest.Manifest]) -> list[tuple[bytes, bytes, dict[str, int]]]:
+        """Make (base's SHA-256, patch, what else its entry says) from the last versions of the artifact; keep what pays.
+
+        That is what is smaller than the full one; and before it, what is smaller still and needs more of the device.
+        """
         image = part.content
         digests = [a.sha256 for r in earlier for a in r.artifacts if (a.plane, a.name) == (part.plane, part.name)]
         digests = list(dict.fromkeys(reversed(digests)))
         full = len(delta.make(b"", image))
         entries = []
         for digest in digests[:_BASES]:
-            patch = delta.make(self.image(digest), image, _TIERS)
-            if len(patch) < full and digest != sha256(image).digest():
-                entries.append((digest, patch))
+            if digest == sha256(image).digest():
+                continue
+            base = self.image(digest)
+            small, plain = (delta.make(base, image, (tier,)) for tier in (patch_format.TIER_RANGE, patch_format.TIER_DEFLATE))
+            least = min(len(plain), full)
+            if len(small) + _ENTRY < least:
+                entries.append((digest, small, {"heap": _HEAP}))
+            if len(plain) < full:
+                entries.append((digest, plain, {}))
         return entries
 
     def _payload(self, release: str) -> Path:

@@ -108,7 +108,7 @@ def of(rig: Rig, version: str) -> manifest.Artifact:
 
 def patch_to(rig: Rig, version: str, base: bytes) -> manifest.Patch:
     index = manifest.parse_index(artifact_file(rig, of(rig, version).patches).read_bytes())
-    found: manifest.Patch = next(patch for patch in index if patch.base == hashlib.sha256(base).digest())
+    found: manifest.Patch = next(patch for patch in index if patch.base == hashlib.sha256(base).digest() and not patch.heap)
     return found
 
 

@@ -28,7 +28,7 @@ def test_manifest():
 
 
 def test_patch_index():
-    assert manifest.parse_index(golden.PATCH_INDEX) == [manifest.Patch(ONES, 3557, TWOS)]
+    assert manifest.parse_index(golden.PATCH_INDEX) == [manifest.Patch(ONES, 3557, TWOS, 0)]
 
 
 def test_a_golden_token_is_no_other_token():

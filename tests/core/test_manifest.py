@@ -108,6 +108,9 @@ def test_missing_fields():
 
 def test_a_patch_index():
     raw = json.dumps([{"base": HASH, "size": 5, "sha256": HASH}]).encode()
-    assert manifest.parse_index(raw) == [(bytes(range(32)), 5, bytes(range(32)))]
+    assert manifest.parse_index(raw) == [(bytes(range(32)), 5, bytes(range(32)), 0)]
+    raw = json.dumps([{"base": HASH, "size": 5, "sha256": HASH, "heap": 32768}]).encode()
+    assert manifest.parse_index(raw) == [(bytes(range(32)), 5, bytes(range(32)), 32768)]
+    raises(FormatError, manifest.parse_index, raw.replace(b"32768", b"-1"))
     for bad in (b"{}", b"[1]", b"[{}]", b"[", raw[:-2]):
         raises(FormatError, manifest.parse_index, bad)

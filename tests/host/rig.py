@@ -131,8 +131,8 @@ class Rig:
 
     ``released``: whether that model is the release on the channel, else there is none; ``prelude`` runs in main.py before the
     app; ``extra`` are more files in vfs; ``tls``: over TLS, or as which server; ``ca`` and ``url``: what the board is told in
-    place of the server's own; ``credentials``: (cert, key) of the board; ``bits``: the port that runs it;
-    ``told``: more of its Setup.
+    place of the server's own; ``credentials``: (cert, key) of the board; ``bits``: the port that runs it,
+    ``heap``: with so many bytes; ``told``: more of its Setup.
     """
 
     def __init__(
@@ -150,6 +150,7 @@ class Rig:
         url: str = "",
         credentials: tuple[bytes, bytes] = (b"", b""),
         bits: int = 32,
+        heap: int | None = HEAP,
         told: dict[str, Any] | None = None,
     ) -> None:
         work.mkdir(exist_ok=True)
@@ -183,7 +184,7 @@ class Rig:
         )
         mp = next((mp for mp in ports if mp.bits == bits), ports[0])
         provision.virtual_flash(self.path, setup, mp)
-        self._options: dict[str, Any] = {"heap": HEAP, "on_line": self._line, "max_resets": 8}
+        self._options: dict[str, Any] = {"heap": heap, "on_line": self._line, "max_resets": 8}
         self._ports = ports
         self.board = self._stack.enter_context(VirtualBoard(self.path, ports, **self._options))
 

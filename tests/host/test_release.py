@@ -64,7 +64,12 @@ def test_sequences_and_bases(directory: release.Directory) -> None:
         assert (built.sequence, built.artifacts[0].counter) == (count, count)
     index = manifest.parse_index(artifacts(directory)[built.artifacts[0].patches.sha256.hex()])
     digests = [r.artifacts[0].sha256 for r in directory.releases()]
-    assert [patch.base for patch in index] == digests[3:0:-1]
+    plain = [patch for patch in index if not patch.heap]
+    assert [patch.base for patch in plain] == digests[3:0:-1]
+    for small in (patch for patch in index if patch.heap):  # before the one that every device can take
+        (other,) = (patch for patch in plain if patch.base == small.base)
+        assert index.index(small) == index.index(other) - 1
+        assert small.size < other.size
     for found in index:
         base = next(image(v, "1.1.0" if n % 2 else "1.0.0") for n, v in enumerate(versions, 1) if digests[n - 1] == found.base)
         data = artifacts(directory)[found.sha256.hex()]
@@ -193,7 +198,7 @@ def test_every_tampered_artifact_is_found(directory: release.Directory, signer: 
     for version in ("1.0.0", "1.1.0"):
         directory.build(order(version))
     directory.sign("1.1.0", signer)
-    assert len(artifacts(directory)) == 4  # two full ones, a patch, its index
+    assert len(artifacts(directory)) == 5  # two full ones, a patch of each tier, their index
     for name, data in artifacts(directory).items():
         path = directory.path / "artifacts" / name
         for spoilt in (data[:-1], data + b"x", bytes([data[0] ^ 1]) + data[1:], b""):

@@ -322,8 +322,9 @@ def _documents(caption: str) -> tuple[Callable[[Any], object], Any, set[str]]:
         names = set(document)
         assert names == set(order._FIELDS)
     else:
-        document = document[0]
+        document = {**document[0], "heap": 32768}
         names = set(document)
+        assert names == set(manifest._PATCH)
 
     def parse(doc: Any) -> object:
         wrapped = [doc] if caption == "Patch index: entry" else doc

@@ -32,11 +32,11 @@ def is_at(request: Request, blob: manifest.Blob | manifest.Patch) -> bool:
     return request.path == f"{ARTIFACTS}{blob.sha256.hex()}"
 
 
-def patch_of(rig: Rig, built: manifest.Manifest) -> manifest.Patch:
-    """The one patch of a release."""
+def patch_of(rig: Rig, built: manifest.Manifest, needy: bool = False) -> manifest.Patch:
+    """The patch of a release that every board has the heap for, or the ``needy`` one."""
     index = rig.directory.path / "artifacts" / built.artifacts[0].patches.sha256.hex()
     patch: manifest.Patch
-    (patch,) = manifest.parse_index(index.read_bytes())
+    (patch,) = (patch for patch in manifest.parse_index(index.read_bytes()) if bool(patch.heap) == needy)
     return patch
 
 
@@ -50,12 +50,15 @@ def confirmed(rig: Rig, version: str) -> dict[str, str]:
     return rig.all("installed")[-1]
 
 
-def test_by_patch(make_rig: MakeRig) -> None:
-    rig = make_rig(tls=True)
+@pytest.mark.parametrize("heap", [None, 512 * 1024], ids=["the board's", "plenty"])
+def test_by_patch(make_rig: MakeRig, heap: int | None) -> None:
+    """With the heap that a board has it is the patch of tier 1, with more the smaller one of tier 2."""
+    rig = make_rig(tls=True, heap=heap)
     assert rig.on() == "1.0.0"
     built = rig.publish("1.1.0")
     installed = confirmed(rig, "1.1.0")
-    patch = patch_of(rig, built)
+    patch = patch_of(rig, built, needy=heap is not None)
+    assert patch.size <= patch_of(rig, built).size
     assert (installed["source"], installed["received"]) == ("patch", str(patch.size))
     assert patch.size < len(image("1.1.0")) // 5
     assert [request.sent for request in downloads(rig) if is_at(request, patch)] == [patch.size]

@@ -29,7 +29,7 @@ Artifact = namedtuple(
 )  # fmt: skip
 
 Blob = namedtuple("Blob", ("size", "sha256"))
-Patch = namedtuple("Patch", ("base", "size", "sha256"))
+Patch = namedtuple("Patch", ("base", "size", "sha256", "heap"))  # heap: bytes that must be free in one piece
 
 
 def parse(payload):
@@ -55,10 +55,7 @@ def parse(payload):
 
 def parse_index(raw):
     """The [Patch] of a patch index, whose hash the manifest signs. Raises: FormatError."""
-    return [
-        Patch(hashed(p, "base"), integer(p, "size", 1, U32), hashed(p, "sha256"))
-        for p in [_object(p, "patch", ("base",) + _BLOB) for p in elements(strictjson.loads(raw), "patch index", 32)]
-    ]
+    return [_patch(_object(p, "patch", _PATCH)) for p in elements(strictjson.loads(raw), "patch index", 32)]
 
 
 def bound_ms(boot_ms, rules, firmware=False):
@@ -85,6 +82,7 @@ _ARTIFACT = (
     "health",
 )  # fmt: skip
 _BLOB = ("size", "sha256")
+_PATCH = _BLOB + ("base", "heap")
 
 
 def _artifact(doc):
@@ -149,6 +147,15 @@ def _rules(doc):
 def _blob(doc):
     doc = _object(doc, "source", _BLOB)
     return Blob(integer(doc, "size", 1, U32), hashed(doc, "sha256"))
+
+
+def _patch(doc):
+    return Patch(
+        hashed(doc, "base"),
+        integer(doc, "size", 1, U32),
+        hashed(doc, "sha256"),
+        integer(doc, "heap", 0, U32) if "heap" in doc else 0,
+    )
 
 
 def _object(value, what, known):
