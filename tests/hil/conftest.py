@@ -36,6 +36,7 @@ while True:
     mulligan.step()
 """
 Slot = Callable[..., Path]
+RULES = {"correct": 14, "watchdog_ms": 8000, "attempts": 1}
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +63,19 @@ def app(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+_published: dict[str, Path] = {}
+
+
+@pytest.fixture
+def update(release: Releases, slot: Slot, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The release directory of 1.1.0, which is good; made once."""
+    key = str(release.key)
+    if key not in _published:
+        releases = Releases(tmp_path_factory.mktemp("update"), release.board, release.key)
+        _published[key] = releases.publish("1.1.0", slot("1.1.0"), **RULES)
+    return _published[key]
 
 
 _saved: dict[tuple[str, str], bytes] = {}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.conftest import APP, READY, Slot, plane
+from hil.conftest import APP, READY, plane
 from mulligan_host.cli.main import cli
 from mulligan_host.hil.board import Board
 from mulligan_host.hil.releases import Releases
@@ -60,10 +60,10 @@ def test_a_firmware(ready: Board, release: Releases, tmp_path: Path) -> None:
     assert plane(ready, "firmware")["version"] == "9.9.9"
 
 
-def test_recovery(ready: Board, release: Releases, slot: Slot) -> None:
+def test_recovery(ready: Board, update: Path) -> None:
     """Asked for on the board, it begins with a reset; the cable works in it as ever, and leads out of it."""
     ready.start("import mulligan; mulligan.recovery()")
     ready.wait("mulligan: recovery")
-    assert ready.push(release.publish("1.1.0", slot("1.1.0"), correct=14))["outcome"] == "confirmed"
+    assert ready.push(update)["outcome"] == "confirmed"
     ready.reset()
     ready.wait("app: serves 1.1.0")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hil.conftest import READY, Slot, outcome, plane
+from hil.conftest import READY, RULES, Slot, outcome, plane
 from mulligan_host.hil.board import Board, Power
 from mulligan_host.hil.releases import Releases
 
@@ -16,11 +16,10 @@ import mulligan
 if any(entry["trial"] for entry in mulligan.status()["artifacts"]):
     raise RuntimeError("user_boot.py gives up")
 """
-RULES = {"correct": 14, "watchdog_ms": 8000, "attempts": 1}
 
 
-def test_a_model(ready: Board, release: Releases, slot: Slot) -> None:
-    pushed = ready.push(release.publish("1.1.0", slot("1.1.0"), **RULES))
+def test_a_model(ready: Board, update: Path) -> None:
+    pushed = ready.push(update)
     assert pushed["outcome"] == "confirmed"
     ready.reset()
     ready.wait("app: serves 1.1.0")
@@ -39,37 +38,36 @@ def test_a_bad_model(ready: Board, release: Releases, slot: Slot) -> None:
 
 @pytest.mark.parametrize("fault", [CRASH, HANG], ids=["crash", "hang"])
 def test_an_app_that_fails_in_the_trial(
-    ready: Board, release: Releases, slot: Slot, app: Callable[..., Path], fault: str
+    ready: Board, release: Releases, update: Path, app: Callable[..., Path], fault: str
 ) -> None:
     ready.install(release.public, "--app", app(fault))
-    pushed = ready.attempt("push", release.publish("1.1.0", slot("1.1.0"), **RULES))
+    pushed = ready.attempt("push", update)
     assert (pushed.code, outcome(pushed)) == (1, "rolled-back")
     assert plane(ready)["version"] == "1.0.0"
 
 
-def test_an_exception_in_boot_py(ready: Board, release: Releases, slot: Slot) -> None:
+def test_an_exception_in_boot_py(ready: Board, update: Path) -> None:
     ready.exec(f"with open('user_boot.py', 'w') as f: f.write({BOOT_RAISES!r})")
     ready.reset()
     ready.wait("app: serves 1.0.0")
-    pushed = ready.attempt("push", release.publish("1.1.0", slot("1.1.0"), **RULES))
+    pushed = ready.attempt("push", update)
     assert (pushed.code, outcome(pushed)) == (1, "rolled-back")
     ready.reset()
     ready.wait("app: serves 1.0.0")
 
 
-def test_power_lost_in_mid_push(ready: Board, release: Releases, slot: Slot, power: Power) -> None:
+def test_power_lost_in_mid_push(ready: Board, update: Path, power: Power) -> None:
     """Inside a flash operation, on a board that can; the version before goes on, and the next push ends the work."""
-    directory = release.publish("1.1.0", slot("1.1.0"), **RULES)
     power.cut(after=5)
-    assert ready.attempt("push", directory).code == 1
+    assert ready.attempt("push", update).code == 1
     power.wait_off()
     power.on()
     ready.wait("app: serves 1.0.0")
-    assert ready.push(directory)["outcome"] == "confirmed"
+    assert ready.push(update)["outcome"] == "confirmed"
 
 
-def test_a_forced_rollback(ready: Board, release: Releases, slot: Slot) -> None:
-    assert ready.push(release.publish("1.1.0", slot("1.1.0"), **RULES))["outcome"] == "confirmed"
+def test_a_forced_rollback(ready: Board, update: Path) -> None:
+    assert ready.push(update)["outcome"] == "confirmed"
     ready.rollback("model")
     ready.reset()
     ready.wait("app: serves 1.0.0")

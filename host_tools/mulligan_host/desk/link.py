@@ -10,6 +10,7 @@ Mulligan does not count against a version on trial.
 import contextlib
 import io
 import json
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -46,6 +47,7 @@ _QUIET_SECONDS = 0.3
 _AGAIN_SECONDS = 1.5  # of a program that goes on talking
 _INTERRUPTED = b"KeyboardInterrupt"
 _PROMPT = b">>> "
+_END = re.compile(rb"[\n\x04]")
 _TAIL = 4096  # bytes of what a board says that are looked at
 
 
@@ -65,6 +67,7 @@ class Link:
         self.interrupted = False
         """Whether a program was running, which the end of the link starts again."""
         self._transport = transport
+        self._read = b""  # by `line`, beyond the last that it gave
 
     def enter(self, *, soft_reset: bool) -> None:
         """Interrupt the program, and enter the raw REPL; with ``soft_reset`` with a fresh heap, boot.py run and main.py not.
@@ -119,19 +122,14 @@ class Link:
     def line(self, timeout: float) -> bytes | None:
         """The next line, without its end; b"\\x04" where a program that was started has ended; None after ``timeout`` seconds."""
         deadline = time.monotonic() + timeout
-        read = b""
         with explained(self.port):
-            while time.monotonic() < deadline:
-                byte = self._transport.serial.read(1) if self._waiting() else b""
-                if not byte:
-                    time.sleep(0.002)
-                elif byte == b"\x04":
-                    return byte
-                elif byte == b"\n":
-                    return read.rstrip(b"\r")
-                else:
-                    read += byte
-        return None
+            while not (end := _END.search(self._read)):
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return None
+                self._read += self._some(left)
+        line, self._read = self._read[: end.start()], self._read[end.end() :]
+        return line.rstrip(b"\r") if end[0] == b"\n" else end[0]
 
     def write(self, data: bytes) -> None:
         """Send ``data`` as it is."""
@@ -182,6 +180,17 @@ class Link:
             if said.endswith(_PROMPT):
                 return True
         return False
+
+    def _some(self, seconds: float) -> bytes:
+        """What has come, or else the first byte that comes within ``seconds``."""
+        port = self._transport.serial
+        if waiting := self._waiting():
+            return bytes(port.read(waiting))
+        before, port.timeout = port.timeout, seconds
+        try:
+            return bytes(port.read(1))
+        finally:
+            port.timeout = before
 
     def _waiting(self) -> int:
         return int(self._transport.serial.in_waiting)
