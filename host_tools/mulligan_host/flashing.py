@@ -55,7 +55,9 @@ def make(firmware: images.Firmware, name: str, board: Board, layout: str, rows: 
         )
     wanted = virtual.PROJECT if board.name == VIRTUAL_BOARD else STOCK
     if app.project != wanted:
-        raise HostError(f"{name} is {app.project} {app.version}, not {wanted}: on {board.name} only that runs Mulligan")
+        raise HostError(
+            f"{name} is {app.project} {app.version}, not {wanted}: on {board.name} only that runs Mulligan; give a build of it"
+        )
     verify_size(rows, board.flash)
     slots = app_slots(rows)
     if len(slots) < 2 or not any((row.type, row.subtype) == (DATA, OTADATA) for row in rows):

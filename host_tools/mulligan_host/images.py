@@ -115,7 +115,9 @@ def parse(data: bytes, name: str) -> Image:
     (chip_id,) = struct.unpack_from("<H", data, _AT_CHIP)
     chip = _CHIPS.get(chip_id)
     if chip is None:
-        raise FormatError(f"{name}: an image for an ESP8266, or for a chip of number {chip_id} that esptool does not know")
+        raise FormatError(
+            f"{name}: an image for an ESP8266, or for a chip of number {chip_id} that esptool does not know: give one for an ESP32"
+        )
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # esptool warns there
             image = CHIP_DEFS[chip].BOOTLOADER_IMAGE(io.BytesIO(data))
@@ -165,19 +167,24 @@ def _taken_apart(data: bytes, before: int, place: int) -> Firmware:
     bootloader = parse(data[place - before : partitions.TABLE_OFFSET - before], "its bootloader")
     expected = CHIP_DEFS[bootloader.chip].BOOTLOADER_FLASH_OFFSET
     if place != expected:
-        raise FormatError(f"its bootloader is at {place:#x}, where a {bootloader.chip} does not look: {expected:#x}")
-    rows = tables.parse(data[partitions.TABLE_OFFSET - before :], "its partition table").rows
+        raise FormatError(
+            f"its bootloader is at {place:#x}, where a {bootloader.chip} does not look ({expected:#x}): download it again"
+        )
+    try:
+        rows = tables.parse(data[partitions.TABLE_OFFSET - before :], "its partition table").rows
+    except FormatError as e:
+        raise FormatError(f"{e}: download it again") from None
     apps = sorted((row for row in rows if row.type == APP), key=lambda row: row.offset)
     if not apps:
-        raise FormatError("its partition table has no app")
+        raise FormatError("its partition table has no app: give another build")
     at = apps[0].offset - before
     if len(data) <= at:
         raise FormatError(f"truncated: it ends before its app, which is at {at:#x}: download it again")
     app = parse(data[at : at + apps[0].size], "its app")
     if app.project is None:
-        raise FormatError("its app has no description: it was not built with ESP-IDF 4 or newer")
+        raise FormatError("its app has no description: it was not built with ESP-IDF 4 or newer; give a newer build")
     if app.chip != bootloader.chip:
-        raise FormatError(f"its bootloader is for {bootloader.chip}, its app for {app.chip}")
+        raise FormatError(f"its bootloader is for {bootloader.chip}, its app for {app.chip}: build it for one chip")
     return Firmware(bootloader, rows, app)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import esptool
 from esptool.cmds import detect_chip, detect_flash_size, reset_chip, run_stub, write_flash
 from esptool.logger import TemplateLogger, log
+from esptool.reset import ResetStrategy
 from esptool.util import FatalError, flash_size_bytes
 from serial import SerialException
 
@@ -23,6 +24,8 @@ Progress = Callable[[str, int, int], None]
 """What is being done, how far, of how much."""
 _ROM_BAUD = 115200
 _MODES = {"classic": "default-reset", "usb-jtag": "usb-reset", "on-open": "default-reset", "none": "no-reset"}
+# What esptool says once of a port without DTR and RTS goes past every logger; what to do is said in the error that follows.
+ResetStrategy.print_once.already_printed = True
 _BY_HAND = "hold BOOT, press EN (or RESET), let go of BOOT, and try again; and check cable and port"
 
 
@@ -48,7 +51,10 @@ class Loader:
         return data
 
     def table(self) -> list[Row] | None:
-        """The partition table that the board has; None where the flash is erased there. Raises: HostError for anything else."""
+        """The partition table that the board has; None where the flash is erased there.
+
+        Raises: FormatError for anything else; HostError.
+        """
         raw = self.read(partitions.TABLE_OFFSET, partitions.TABLE_SIZE)
         if not raw.strip(b"\xff"):
             return None
@@ -56,7 +62,7 @@ class Loader:
             rows: list[Row] = partitions.decode(raw, md5=False)
             verify(rows)
         except FormatError as e:
-            raise HostError(f"{self._port}: the board has no table that is understood ({e})") from None
+            raise FormatError(f"{self._port}: the board has no table that is understood ({e})") from None
         return rows
 
     def is_erased(self, offset: int, size: int) -> bool:
@@ -163,4 +169,6 @@ def _explained(port: str) -> Iterator[None]:
             raise ports.explained(port, e) from e
         if "Failed to connect" in said or "No serial data received" in said or "Timed out" in said or "No more data" in said:
             raise HostError(f"{port}: no answer from a chip in download mode: {_BY_HAND}") from e
+        if "stopped" in said or "Invalid head" in said or "Invalid SLIP" in said:
+            raise HostError(f"{port}: the line failed: check the cable, plug the board in again, and try once more") from e
         raise HostError(f"{port}: {' '.join(said.split())}") from e

@@ -8,6 +8,12 @@ from pathlib import Path
 Run = Callable[..., str]
 """Runs a command that must fail as it should, with exit code 1 or ``code``; returns its one line."""
 
+TO_DO = re.compile(
+    r"\b(give|choose|check|download|build|unpack|release it|pack it|take|plug|close|join|start|flash|press|reset the|"
+    r"remove|install|copy|wait|go on)\b"
+)
+"""One of these is in an error that says what to do."""
+
 
 def assert_error(code: object, err: str, expected: int = 1) -> None:
     assert code == expected, err

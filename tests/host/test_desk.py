@@ -311,12 +311,6 @@ def test_the_watchdog_of_our_boot_py_waits(make_desk: MakeDesk) -> None:
     assert resource("firmware/boot.py").read_text().startswith(OURS)
 
 
-def test_an_unanswering_board(make_desk: MakeDesk, command: Command) -> None:
-    desk = make_desk({"main.py": b"import micropython\nmicropython.kbd_intr(-1)\n" + TICKING})
-    desk.board.wait("main begins")
-    assert "no MicroPython answers there" in command("board", "status", "--port", desk.port, code=1)
-
-
 def test_rows_are_found_by_label() -> None:
     assert find(read_csv(resource("partitions/desk-4mb.csv")), "vfs").size == 784 * 1024
     assert firmware.PROJECT != "micropython"

@@ -11,6 +11,7 @@ import pytest
 
 from host import firmwares
 from host.models import Command
+from host.refusals import TO_DO
 from mulligan.core.errors import FormatError
 from mulligan.core.partitions import decode, encode
 from mulligan_host import boards, images
@@ -167,6 +168,7 @@ def test_a_wrong_file(here: Path, command: Command, what: str) -> None:
     ):
         line = command(*arguments, code=1)
         assert said in line
+        assert TO_DO.search(line), line
         assert line.count("\n") == 1
         assert NAME in line
     assert not Path("x").exists()

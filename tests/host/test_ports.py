@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import serial
+from mpremote.transport import TransportError
 
 from host import firmwares
 from host.models import Command
@@ -89,6 +90,7 @@ def test_a_busy_port(here: Path, command: Command, silent: str, name: str) -> No
         (serial.SerialException("[Errno 13] could not open port"), "may not be opened by you"),
         (OSError(errno.EIO, "Input/output error"), "is gone: plug the board in again"),
         (serial.SerialException("device reports readiness to read but returned no data"), "is gone"),
+        (TransportError("timeout waiting for first EOF reception"), "stopped answering: check the cable"),
         (serial.SerialException("something else\nin two lines"), "p: something else in two lines"),
     ],
 )

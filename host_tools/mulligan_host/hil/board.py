@@ -80,6 +80,7 @@ class Repl(SerialTransport):  # type: ignore[misc] # mpremote has no types
         """Run ``code`` and return what it printed."""
         said: bytes = self.exec(code)
         self.exit_raw_repl()
+        self.read_until(1, b">>> ")  # the greeting of the REPL, which is not to be taken for a boot's
         return said.decode(errors="replace").replace("\r\n", "\n")
 
 
@@ -154,7 +155,7 @@ class Board:
         return self.console.wait(pattern, timeout)
 
     def reset(self) -> None:
-        """Reset it by its EN line."""
+        """Reset it by its EN line. What it said before is past: `wait` looks for what it says now."""
         self.console.reset()
 
     def erase(self) -> None:

@@ -88,7 +88,7 @@ class Console:
             self.open()
 
     def reset(self) -> None:
-        """Pulse EN, by RTS. Raises: HostError for a port that has none, or is gone."""
+        """Pulse EN, by RTS; what was said before is past. Raises: HostError for a port that has none, or is gone."""
         try:
             self._pulse()
         except OSError:  # pyserial: it had gone, and was not known to yet
@@ -129,6 +129,10 @@ class Console:
             port.dtr = False
             port.rts = True
             time.sleep(_RESET_SECONDS)
+            self._read()
+            self._flush()
+            with self._changed:
+                self._seen = len(self.lines)
             port.rts = False
 
     def _start(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import rich_click as click
 from rich.console import Console
 
+from mulligan.core.errors import FormatError
 from mulligan.core.partitions import Row
 from mulligan_host import flashing, layouts, loader, ports
 from mulligan_host.cli import flashmap
@@ -60,7 +61,7 @@ def _changes(plan: flashing.Plan, chip: loader.Loader, agreed: bool) -> list[lay
         )
     try:
         old = chip.table() or []
-    except HostError as e:
+    except FormatError as e:
         if not agreed:
             raise HostError(f"{e}: what is on it would be lost; go on with --erase-moved") from None
         old = []

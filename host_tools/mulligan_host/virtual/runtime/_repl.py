@@ -24,24 +24,8 @@ _stdout = sys.stdout.buffer
 _byte = bytearray(1)
 
 
-class _Micropython:
-    """The module ``micropython`` with a ``kbd_intr`` of the chip's."""
-
-    def __init__(self, real):
-        self._real = real
-
-    def __getattr__(self, name):
-        return getattr(self._real, name)
-
-    def kbd_intr(self, char):
-        call(_virtual.KBD, char & 0xFFFFFFFF, 0)
-
-
 def serve(names):
     """Run code from the line in ``names`` until a reset."""
-    import micropython
-
-    sys.modules["micropython"] = _Micropython(micropython)  # type: ignore[assignment] # a module is what it stands for
     raw = call(_virtual.RAW, 2)
     while True:
         try:

@@ -56,6 +56,19 @@ class _Interruptible:
         return getattr(self._fs, name)
 
 
+class _Micropython:
+    """The module ``micropython`` with a ``kbd_intr`` of the chip's."""
+
+    def __init__(self, real):
+        self._real = real
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+    def kbd_intr(self, char):
+        call(_virtual.KBD, char & 0xFFFFFFFF, 0)
+
+
 def _freeze():
     """Mount the host's directories on the path, which stand for what is frozen in firmware, under short names: a port keeps each
     module's path in its heap, and on a chip that is short."""
@@ -119,6 +132,8 @@ sys.argv.clear()
 _names = {"__name__": "__main__"}
 micropython.kbd_intr(_CTRL_C)  # so that the signal is an exception, and does not end the process
 call(_virtual.KBD, _CTRL_C, 1)
+if _serial:
+    sys.modules["micropython"] = _Micropython(micropython)  # type: ignore[assignment] # a module is what it stands for
 # After a soft reset out of the raw REPL, main.py does not run.
 try:
     if _run("boot.py", _names) and not call(_virtual.RAW, 2):
