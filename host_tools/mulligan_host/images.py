@@ -116,7 +116,7 @@ def parse(data: bytes, name: str) -> Image:
     chip = _CHIPS.get(chip_id)
     if chip is None:
         raise FormatError(
-            f"{name}: an image for an ESP8266, or for a chip of number {chip_id} that esptool does not know: give one for an ESP32"
+            f"{name}: for an ESP8266, or a chip of number {chip_id} that esptool does not know: give one for an ESP32"
         )
     try:
         with contextlib.redirect_stdout(io.StringIO()):  # esptool warns there
