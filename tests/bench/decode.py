@@ -88,7 +88,7 @@ with Borrowed("port.http") as http:
 print(json.dumps([most - idle]))
 """
 
-TIME = """
+SETUP = """
 import gc, json, sys, time
 from deflate import RAW, DeflateIO
 from hashlib import sha256
@@ -135,7 +135,11 @@ def decode():
     for index in range(patch.chunks(header)):
         for _ in decoder.chunk(index, source, target.write):
             pass
+"""
 
+TIME = (
+    SETUP
+    + """
 SIZE = 16384
 one, other = bytearray(SIZE), bytearray(SIZE)
 
@@ -172,6 +176,61 @@ best = [min(column) for column in zip(*rounds)]
 unit = best[1] / SIZE
 print(json.dumps([value / header.new_size / unit for value in best[:1] + best[2:]]))
 """
+)
+
+# Base, artifact and download copy bytes without allocating anything themselves, as ports on the chip do.
+ALLOCATED = (
+    SETUP
+    + """
+from mulligan.core.blend_viper import copy
+
+class Quiet:
+    reads = 0
+    def __init__(self, data, at=0):
+        self.data = data
+        self.size = len(data)
+        self.at = at
+
+class Old(Quiet):
+    def readinto(self, at, buf):
+        copy(buf, 0, self.data, at, len(buf))
+
+class New(Old):
+    def write(self, buf):
+        copy(self.data, self.at, buf, 0, len(buf))
+        self.at += len(buf)
+
+class Source(Quiet):
+    def readinto(self, buf):
+        copy(buf, 0, self.data, self.at, len(buf))
+        self.at += len(buf)
+        self.reads += 1
+
+new = New(bytearray(header.new_size))
+decoder = segments.Decoder(header, Old(base.data), new)
+
+def run():
+    new.at = 0
+    source = Source(data, patch.start_of(header, 0))
+    for index in range(patch.chunks(header)):
+        for _ in decoder.chunk(index, source, new.write):
+            pass
+    return source.reads
+
+run()
+gc.collect()
+gc.disable()
+before = gc.mem_alloc()
+reads = run()
+print(json.dumps([gc.mem_alloc() - before, reads]))
+"""
+)
+
+
+def allocated(mp: MicroPython, base: bytes, data: bytes) -> tuple[int, int]:
+    """Return how many bytes applying ``data`` for the second time allocates in all, and how often it reads the download."""
+    found, reads = _applied(mp, base, data, ALLOCATED)
+    return int(found), int(reads)
 
 
 def heap(mp: MicroPython, base: bytes, new: bytes, digest: bytes, data: bytes) -> int:
@@ -196,17 +255,21 @@ def cost(mp: MicroPython, base: bytes, data: bytes) -> tuple[float, float | None
 
     And, in tier 1, how many times what the firmware's own inflater and SHA-256 alone would take for the same stream.
     """
+    ours, *floor = _applied(mp, base, data, TIME)
+    return ours, floor[0] if floor else None
+
+
+def _applied(mp: MicroPython, base: bytes, data: bytes, script: str) -> list[float]:
     with tempfile.TemporaryDirectory() as work:
         path = Path(work)
-        (path / "clock.py").write_text(TIME)
+        (path / "script.py").write_text(script)
         source, bare = path / "source", path / "bare"
         source.mkdir()
         (source / "bare.py").write_text(BARE)
         (path / "base").write_bytes(base)
         (path / "patch").write_bytes(data)
         bare = build_package(mp, source)
-        ours, *floor = _run(mp, path, "clock.py", str(build_package(mp)), str(bare), "base", "patch", heap="16M")
-    return ours, floor[0] if floor else None
+        return _run(mp, path, "script.py", str(build_package(mp)), str(bare), "base", "patch", heap="16M")
 
 
 def _run(mp: MicroPython, work: Path, *command: str, heap: str) -> list[float]:

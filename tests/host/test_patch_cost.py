@@ -9,6 +9,7 @@ from bench import decode
 from host.rig import image
 from mulligan.core import patch
 from mulligan_host import delta
+from mulligan_host.delta import explain
 from mulligan_host.micropython import MicroPython
 
 HEAP = {patch.TIER_DEFLATE: 16 * 1024, patch.TIER_RANGE: 24 * 1024}
@@ -36,6 +37,21 @@ def test_heap_does_not_grow_with_the_artifact(micropython32: MicroPython) -> Non
         found.append(decode.heap(micropython32, b"", new, sha256(new).digest(), data))
     small, large = found
     assert large <= small + patch.ENTRY_SIZE * patch.MAX_CHUNKS
+
+
+@TIERS
+def test_nothing_is_allocated_for_a_segment_or_a_byte(tier: int, micropython32: MicroPython) -> None:
+    """What is: two views of a buffer for each read of the download, and for each chunk a generator, a hash and the like."""
+    if not micropython32.has_native:
+        pytest.skip(f"{micropython32.label} has no native emitter")
+    chance = random.Random(2)
+    base = chance.randbytes(20_000)
+    new = b"".join(base[at : at + 16] + chance.randbytes(5) for at in chance.sample(range(19_000), 900))
+    data = delta.make(base, new, (tier,))
+    segments = explain.explain(base, data).segments
+    found, reads = decode.allocated(micropython32, base, data)
+    assert len(segments) > 600
+    assert found <= 64 * reads + 1024 * patch.chunks(delta.read_header(data)) <= 8 * len(segments)
 
 
 @TIERS

@@ -170,7 +170,8 @@ class Decoder:
 
     def _bytes(self):
         """Decode the next bytes of the segment into the piece, and say how many."""
-        kind, piece, old, fill = self._kind, self._piece, self._old, self._fill
+        kind, fill = self._kind, self._fill  # two at once: MicroPython makes a tuple of four
+        piece, old = self._piece, self._old
         count = min(self._left, PIECE - fill)
         if kind < REPEAT:
             return self._coder.bytes(kind, piece, fill, old, 0, count, self._made)
