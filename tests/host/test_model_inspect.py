@@ -13,8 +13,10 @@ from mulligan.tflite.flatbuffer import Reader
 from mulligan_host import boards
 from mulligan_host.micropython import MicroPython
 from mulligan_host.models import inspector
+from mulligan_host.models.run import HeapTooSmall
 from mulligan_host.models.source import ByteSource
 from mulligan_host.resources import resource
+from mulligan_host.update_run import update
 
 DIGITS = resource("models/digits-1.0.0.tflite")
 ENTRY = json.loads(resource("models/models.json").read_text())["digits-1.0.0.tflite"]
@@ -107,7 +109,8 @@ def test_digits_fits(command: Command, micropython32: MicroPython, tmp_path: Pat
         pytest.skip("no 32-bit port")
     found = json.loads(command("model", "check", DIGITS, "--board", "esp32", "--json"))
     assert found["fits"]
-    assert [(f["check"], f["fits"]) for f in found["findings"]] == [(c, True) for c in ("operators", "arena", "heap", "slot")]
+    checks = ("operators", "arena", "heap", "slot", "update")
+    assert [(f["check"], f["fits"]) for f in found["findings"]] == [(c, True) for c in checks]
     packed = tmp_path / "digits.mslt"
     packed.write_bytes(image("1.0.0"))
     said = command("model", "check", packed, "--board", "esp32")
@@ -128,6 +131,14 @@ def test_a_model_too_large_for_everything_does_not(command: Command) -> None:
         pytest.skip(f"{PERSON} is not here")
     said = command("model", "check", PERSON, "--board", "esp32", code=1)
     assert said.endswith("slot\n")
+
+
+def test_a_heap_that_has_no_room_for_an_update(micropython32: MicroPython) -> None:
+    """It runs the model, and all of Mulligan, but no update of it."""
+    if micropython32.bits != 32:
+        pytest.skip("no 32-bit port")
+    with pytest.raises(HeapTooSmall, match=f"an update fails in a heap of {80 << 10} bytes"):
+        update(DIGITS.read_bytes(), micropython32, 80 << 10)
 
 
 def test_an_unknown_board_is_told_the_known_ones(command: Command) -> None:

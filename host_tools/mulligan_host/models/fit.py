@@ -29,11 +29,15 @@ class Finding:
     reason: str
 
 
-def check(data: bytes, board: boards.Board, peak_heap: Callable[[bytes, int], int]) -> list[Finding]:
+Tried = Callable[[bytes, int], int]
+
+
+def check(data: bytes, board: boards.Board, peak_heap: Tried, update: Tried) -> list[Finding]:
     """Check a .tflite, or a slot image of one, against a board.
 
     ``peak_heap(model, heap)`` runs it on the board's code with so many bytes of heap, and says how many were in use at most.
-    Raises: FormatError, ModelError if it is no model.
+    ``update(model, heap)`` updates from one version of it to the next, and says how many were free beside both; it is asked where
+    all else fits. Raises: FormatError, ModelError if it is no model.
     """
     model = model_of(data)
     found = inspector.inspect(model)
@@ -52,6 +56,8 @@ def check(data: bytes, board: boards.Board, peak_heap: Callable[[bytes, int], in
         what = f"an image with {GOLDEN} golden vectors and no labels has {packed} bytes"
     room = find(read_csv(resource(f"partitions/{board.partitions[-1]}"), board.flash), "model_0").size
     findings.append(Finding("slot", packed <= room, f"{what}, a slot of {board.partitions[-1]} {room}"))
+    if all(finding.fits for finding in findings):
+        findings.append(_update(model, board, update))
     return findings
 
 
@@ -68,16 +74,22 @@ def packed_size(data: bytes) -> int:
     return len(data) + -len(data) % 16 + slot.HEADER_SIZE + vectors + 2 * len(set(info.ops))
 
 
-def _heap(model: bytes, board: boards.Board, peak_heap: Callable[[bytes, int], int]) -> Finding:
+def _heap(model: bytes, board: boards.Board, peak_heap: Tried) -> Finding:
+    return _tried("heap", model, board, peak_heap, "{} bytes in use at most while it is loaded and run")
+
+
+def _update(model: bytes, board: boards.Board, update: Tried) -> Finding:
+    return _tried("update", model, board, update, "{} bytes left beside Mulligan and both versions, in an update without an app")
+
+
+def _tried(name: str, model: bytes, board: boards.Board, tried: Tried, found: str) -> Finding:
     taken = "" if board.memory.observed else " (assumed)"
     of = f"of the {board.memory.heap} that are free with Wi-Fi up{taken}"
     try:
-        peak = peak_heap(model, board.memory.heap)
+        figure = tried(model, board.memory.heap)
     except HostError as e:
         # Anything else, such as no MicroPython here, says nothing about the model.
-        return Finding("heap", False if isinstance(e, HeapTooSmall) else None, f"{e}, {of}")
+        return Finding(name, False if isinstance(e, HeapTooSmall) else None, f"{e}, {of}")
     except MulliganError as e:
-        return Finding("heap", False, str(e))
-    return Finding(
-        "heap", True, f"{peak} bytes in use at most while it is loaded and run, {of}; an update needs some of the rest"
-    )
+        return Finding(name, False, str(e))
+    return Finding(name, True, f"{found.format(figure)}, {of}")
