@@ -269,6 +269,9 @@ def test_a_chunk_that_goes_on_after_its_end():
     some = BASE[:100]
     stream = segment(s.COPY, 100, zigzag(0))
     raises(PatchError, apply, build([stored(stream) + bytes(3000)], [some]), 100)
+    for kind, rest in ((s.LITERAL, b""), (s.ADD8, zigzag(0)), (s.ADD32, zigzag(0))):
+        short = stored(segment(kind, 25, rest, bytes(9)))
+        raises(PatchError, apply, build([short + bytes(3000)], [some]), 100)
     raises(PatchError, apply, build([bytes(3000)], [some], BASE, 12, 2, 5), 100)
 
 

@@ -134,12 +134,12 @@ class Inflated:
                 return count - (end - to)
 
     def _begin_block(self):
-        """Read the head of the next block; whether it is there."""
+        """Read the head of the next block, which must be; whether it is there. Raises: PatchError."""
         state, data, codes, sizes = self._state, self._input, self._codes, self._lengths
-        if self._last or (self.left and self.held() < _HEAD):
-            return False
-        if state[AT] - (state[HELD] >> 3) > state[END]:
+        if self._last or state[AT] - (state[HELD] >> 3) > state[END]:
             raise _damaged()
+        if self.left and self.held() < _HEAD:
+            return False
         if state[HELD] < 3:
             state[BITS] |= data[state[AT]] << state[HELD]
             state[AT] += 1
