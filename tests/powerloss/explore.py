@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from powerloss.nor import Content, Operation, cuts
@@ -29,13 +30,15 @@ def explore(world: World, enough: int | None = None) -> Tally:
     Each board must come to the scenario's last stage, and write nothing more when it is then switched off and on.
     """
     scenario = world.scenario
-    clean = _run(world, scenario.start, "uncut")
+    with _at(world, "uncut"):
+        clean = world.run(scenario.start)
     tally = Tally(len(clean.operations))
     seconds: list[tuple[str, Operation]] = []
     for name, content in _cuts(world, clean):
         tally.first += 1
-        recovery = _run(world, content, name)
-        assert _run(world, recovery.end, f"{name}, and off and on").operations == [], f"{name}: a quiet boot writes"
+        with _at(world, name):
+            recovery = world.run(content)
+            assert world.run(recovery.end).operations == [], f"{name}: a quiet boot writes"
         seconds += [(name, operation) for operation in recovery.operations]
     # Whole operations, spread over all of them: with a stride that shares no factor with how many there are.
     stride = next(n for n in range(len(seconds) * 5 // 8, 2 * len(seconds)) if math.gcd(n, len(seconds)) == 1)
@@ -43,7 +46,8 @@ def explore(world: World, enough: int | None = None) -> Tally:
         name, operation = seconds[number * stride % len(seconds)]
         for second, content in cuts(world.flash, operation, number):
             tally.second += 1
-            _run(world, content, f"{name}; then {operation}: {second}")
+            with _at(world, f"{name}; then {operation}: {second}"):
+                world.check(content)
         if enough and tally.cuts >= enough:
             break
     tally.contents = world.distinct
@@ -56,8 +60,9 @@ def _cuts(world: World, run: Run) -> Iterator[tuple[str, Content]]:
             yield f"operation {number + 1}, {operation}: {name}", content
 
 
-def _run(world: World, content: Content, name: str) -> Run:
+@contextmanager
+def _at(world: World, name: str) -> Iterator[None]:
     try:
-        return world.run(content)
+        yield
     except Broken as e:
         raise AssertionError(f"{world.scenario.name}, {name}: {e}") from None
