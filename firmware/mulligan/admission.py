@@ -12,7 +12,7 @@ def judge(payload, ordered, trusted, state, config, now, versions, planes, mpy):
 
     payload: of a token whose signature holds under the Root ``trusted``; ordered: that of the order, or None where this device
     waits for none; config: a settings.Config; now: what the clock says, or None; the rest as in policy.admit(). One that lets
-    the release in raises State.order, which goes to flash with the next record, that of the activation at the latest.
+    the release in raises State.time and State.order, which go to flash with the next record, that of its activation at last.
     Raises: FormatError, PolicyError.
     """
     release = manifest.parse(payload)
@@ -28,6 +28,7 @@ def judge(payload, ordered, trusted, state, config, now, versions, planes, mpy):
     if given:
         order.obey(given, payload, state.order, now, config)
     wanted = policy.admit(release, state, config.board, now, versions, planes, mpy)
+    state.time = now  # which is before the release expires: however far a clock jumps, the next release is taken again
     if given:
         state.order = max(state.order, given.sequence)
     return release, wanted, dated

@@ -37,14 +37,13 @@ class Device:
         self.serving = Serving(self._system.work)
         self._ports = (self._journal, slots, self.serving, self._system, self._clock, report)
         self._longest_us = 0
+        self._uncounted = False  # by the journal: the event log counts faults in its place
         with Borrowed("startup") as startup:
             try:
                 action = startup.decide(self._ports)
             except FlashError as e:  # a journal that takes no record must not keep the board from serving what it has
-                report("unwritten", code=e.code, reason=e)
-                if self._system.firmware()[1]:
-                    self._system.reset()  # to the firmware before: what is beside it is as old
-                action = "serve"
+                action = startup.uncounted(self._ports, e)
+                self._uncounted = True
             with Borrowed("settings") as settings:
                 self._config = settings.parse(self._read(_CONFIG))
             self.serving.engine = self._config.engine
@@ -53,7 +52,7 @@ class Device:
                 self.recovering = not startup.serve_all(self._ports, action == "try", self._config.watchdog_ms)
         if self._config.url and len(self._keys) != 1:
             raise NoSlot("the partition table has no keys partition: flash a layout of Mulligan's")
-        self._failed = self._journal.faults() > self._journal.starts()
+        self._failed = self._journal.faults() > self._journal.starts() or self._uncounted
         client = _Client(self._credentials, self._clock.now)
         self._agent = Agent(self._config, self._keys[0] if self._keys else None, client, self._ports)
         self._steps = self._agent.steps()
@@ -68,6 +67,8 @@ class Device:
                     self._journal.forgive()
                 except FlashError as e:  # then the failures stand
                     self._report("unwritten", code=e.code, reason=e)
+                if self._uncounted:
+                    self._report("uncounted", failures=0)
         started = self._clock.ticks_us()
         wait_ms = next(self._steps)
         self._longest_us = max(self._longest_us, self._clock.elapsed_us(started))

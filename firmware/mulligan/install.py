@@ -10,6 +10,7 @@ from .core.errors import FlashError, NoSlot, WrongBase
 from .core.segments import Decoder
 
 SECTOR = 4096
+_ALIGN = 16  # bytes: what an encrypted partition is written in
 
 
 class Installer:
@@ -100,8 +101,11 @@ class Installer:
         if self._at % SECTOR == 0:
             self._sample()
             self._target.erase(self._at)
+        size = len(piece)
+        if size % _ALIGN:  # the end of the artifact
+            piece = bytes(piece) + b"\xff" * (-size % _ALIGN)
         self._target.program(self._at, piece)
-        self._at += len(piece)
+        self._at += size
 
     def _verify(self):
         """What counts is what flash holds, not what was sent there."""

@@ -25,6 +25,18 @@ class Log:
                 pass
         self._console(event, **facts)  # last: whoever reads it there finds it in the log
 
+    def failures(self):
+        """Faults in a row, as the last "uncounted" says; 0 where the log has none."""
+        found = 0
+        try:
+            with Borrowed("core.events") as events:
+                for event in events.read(self.region):
+                    if event.event == "uncounted":
+                        found = event.detail
+        except Exception:  # no log, or one that can't be read
+            pass
+        return found
+
     def read(self):
         """The events, oldest first, as a list of dicts of plain values."""
         if not self.region:

@@ -1,7 +1,7 @@
 """What a boot does once: decide what it is for, and put into service what is confirmed, or on trial from a reset."""
 
 from .borrow import Borrowed
-from .core.bootwords import RECOVER, STRAY, WATCHDOG
+from .core.bootwords import HARD, MAX_FAILURES, RECOVER, SERVE, STRAY, WATCHDOG
 from .core.digest import digest_of
 from .core.errors import FlashError, MulliganError, NoMemory, NotAvailable, PolicyError, described
 from .core.state import needs_reset, together
@@ -52,6 +52,18 @@ def decide(ports):
         failures = journal.faults() - journal.starts()
         go_back(ports, back, "{} failed boots in a row, the last by {} reset".format(failures, by), True)
     return action
+
+
+def uncounted(ports, error):
+    """What this boot is to do where the journal takes no record, as ``error`` says: serve what there is. Faults in a row that it
+    can't count are counted in the event log, so that an app that always fails comes to recovery all the same."""
+    _, _, _, system, _, report = ports
+    report("unwritten", code=error.code, reason=error)
+    failures = report.failures() + 1 if system.reset_cause() in (HARD, WATCHDOG) else 0
+    report("uncounted", failures=failures)
+    if system.firmware()[1]:
+        system.reset()  # to the firmware before: what is beside it is as old
+    return RECOVER if failures >= MAX_FAILURES else SERVE
 
 
 def _reconcile(ports):
@@ -141,7 +153,7 @@ def serve(ports, entry):
 
 def _serve(ports, entry, image, tried):
     """Put ``image`` into service: the one on trial, or the confirmed one if its slot still holds it. Returns whether it is."""
-    journal, slots, serving, system, _, report = ports
+    journal, slots, serving, _, _, report = ports
     region = slots.tried(entry) if tried else slots.active(entry)
     facts = {"name": entry.name, "version": image.version, "slot": entry.inactive() if tried else entry.slot}
     if not tried and not holds(region, image):
@@ -157,13 +169,11 @@ def _serve(ports, entry, image, tried):
             report("unwritten", code=e.code, reason=e)
         return back and serve(ports, entry)
     try:
-        if entry.plane == "model":
-            _load(serving, entry, region, image)
-        elif entry.plane == "config":
-            with Borrowed("planes.config") as config:
-                serving.config = config.read(region, image)
-        else:
-            system.run_from(region, image.length)
+        try:
+            _put(ports, entry, region, image)
+        except (NoMemory, MemoryError):
+            serving.trim()  # the confirmed version comes before the room that a trial was given
+            _put(ports, entry, region, image)
     except (MulliganError, MemoryError, OSError) as e:  # the agent must live: the next release can mend it
         report("not-serving", reason=described(e), **facts)
         return False
@@ -181,13 +191,15 @@ def _can_go_back(ports, entry):
     return holds(ports[1].tried(entry), entry.spare)
 
 
-def _load(serving, entry, region, image):
-    try:
-        served = serving.load(region, image)[1]
-    except (NoMemory, MemoryError):
-        serving.trim()  # the confirmed version comes before the room that a trial was given
-        served = serving.load(region, image)[1]
-    serving.put(entry.name, served)
+def _put(ports, entry, region, image):
+    _, _, serving, system, _, _ = ports
+    if entry.plane == "model":
+        serving.put(entry.name, serving.load(region, image)[1])
+    elif entry.plane == "config":
+        with Borrowed("planes.config") as config:
+            serving.config = config.read(region, image)
+    else:
+        system.run_from(region, image.length)
 
 
 def holds(region, image):

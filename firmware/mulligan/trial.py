@@ -7,15 +7,17 @@ begins.
 
 from . import health
 from .borrow import Borrowed
+from .core.bootwords import DEEP_SLEEP
 from .core.digest import digest_of
 from .core.errors import FlashError, FormatError, HealthError, MulliganError, NoMemory, described
-from .core.state import needs_reset, together
+from .core.state import PARTS, needs_reset, together
 
 _YIELD_MS = 0  # what a step returns while there is more to do at once
 _WAIT_MS = 20  # and while it waits for the app
 _BOOT_ROOM = 28672  # bytes that the arena of a version on trial leaves at a boot: to load the confirmed version, and the rest
 _SWITCH_MS = 30000  # watchdog over set_boot, which hashes a whole firmware
 _MOST_REST = 1023  # polls between two tries of a set whose trials end without a verdict
+_HOLDS_NO_MORE = "{} no longer holds what was verified"
 
 
 class Waited(HealthError):
@@ -32,6 +34,8 @@ class Trials:
         self._ports = ports
         self._journal, self._slots, self._serving, self._system, self._clock, self._report = ports
         self._elapsed_ms = 0
+        self._spent = 0  # parts of the deadline that the journal knows to have passed
+        self._slept = False
         self._since = since
 
     def begin(self, items, sequence, linked):
@@ -50,18 +54,23 @@ class Trials:
                 entry.roll_back(False)
             state.entries = before
             raise
-        for entry in entries:
-            self._report("activated", name=entry.name, version=entry.trial.image.version, slot=entry.trial.slot)
-        if self._firmware(entries):
-            self.arm(entries)
-        elif needs_reset(entries):
-            self._system.reset()
-        else:
-            self.start(entries)
+        try:
+            for entry in entries:
+                self._report("activated", name=entry.name, version=entry.trial.image.version, slot=entry.trial.slot)
+            if self._firmware(entries):
+                self.arm(entries)
+            elif needs_reset(entries):
+                self._system.reset()
+            else:
+                self.start(entries)
+        except MemoryError:
+            self._system.reset()  # the record stands: the next boot goes on with it
 
     def start(self, entries):
         """Count a start of the trial, and stand the watchdog over it: before the app, or anything of the version, runs."""
-        self._journal.mark_start()  # cut before: a boot that nobody counts; after: one that is found if it fails
+        slept = self._system.reset_cause() == DEEP_SLEEP and self._journal.starts()
+        # Cut before: a boot that nobody counts; after: one that is found if it fails.
+        self._journal.mark_start(self._journal.spent() if slept else 0)
         _, deadline_ms, watchdog_ms = self._limits(entries)
         # From a reset, the app has yet to come to its first step.
         self._system.guard(watchdog_ms + (deadline_ms if needs_reset(entries) else 0))
@@ -73,7 +82,7 @@ class Trials:
         self._system.guard(_SWITCH_MS)
         try:
             if not self._intact(entry):
-                raise FlashError("{} no longer holds what was verified".format(self._slots.tried(entry).label))
+                raise FlashError(_HOLDS_NO_MORE.format(self._slots.tried(entry).label))
             self._system.select(entry.trial.slot)  # cut: the old firmware boots, or the new one
         except FlashError as e:
             self.roll_back(entries, e, [])
@@ -99,17 +108,17 @@ class Trials:
         `live.run`. Each step runs one golden vector, one live input in shadow, or one check; it gives the milliseconds until the
         next is due.
         """
+        self._spent = self._journal.spent()
+        self._slept = self._spent > 0
+        self._elapsed_ms = self._limits(entries)[1] * self._spent // PARTS
         at = None  # the entry whose version is at work
-        loading = True
         try:
             for at in loaded:
-                loading = True
                 if isinstance(loaded[at], Exception):
                     raise loaded[at]
                 header, candidate = loaded[at]
                 served = None if needs_reset(entries) else self._serving.served(at.name)
                 shadow = health.Shadow(header, at.trial.rules) if served and at.trial.rules.shadow_runs else None
-                loading = False
                 yield from self._golden(at, entries, header, candidate)
                 if shadow:
                     self._system.guard(self.left_ms(entries))
@@ -117,24 +126,27 @@ class Trials:
                     self._judge_memory(at, candidate)
             at = None
             self._system.guard(self.left_ms(entries))  # it is the app's turn now: this stands over the wait, and is not fed
-            for entry in loaded:
-                while not needs_reset(entries) and self._serving.busy(entry.name):
-                    yield _WAIT_MS
-                    self.wait(entries, "passed, but the app did not let go of the old version")
-            if needs_reset(entries) or self._serving.checks or any(r.live_runs or r.confirm for r in self._rules(entries)):
+            watched = needs_reset(entries) or self._serving.checks or any(r.live_runs or r.confirm for r in self._rules(entries))
+            if watched:
+                yield from self._let_go(entries, loaded)
                 with Borrowed("live") as live:
                     yield from live.run(self, self._ports, entries, loaded, probe)
+            for entry in entries:  # no golden vector sees each bit
+                if not (yield from self._holds(entry)):
+                    raise FlashError(_HOLDS_NO_MORE.format(self._slots.tried(entry).label))
+            if not watched:
+                yield from self._let_go(entries, loaded)
             if self._firmware(entries):
                 self._system.keep()  # cut: the bootloader starts the old firmware, which arms again, or the new one
+            before = self.swap(entries, loaded)
         except (FlashError, Waited) as e:
             self._end(entries, e, [])
         except Exception as e:  # whatever a version on trial raises counts against it, and must not stop the updater
-            if at and loading and isinstance(e, (MemoryError, NoMemory)):
+            if isinstance(e, (MemoryError, NoMemory)):
                 self._try_from_a_reset(entries, e)
             self._end(entries, e, [at] if at else entries)
         else:
-            self._confirm(entries, loaded)
-        self._system.release()
+            self._confirm(entries, before)
 
     def roll_back(self, entries, reason, blamed):
         """End the trial: the confirmed versions stay. ``blamed``: the entries whose versions were at fault.
@@ -142,7 +154,7 @@ class Trials:
         A slot that no longer holds what was verified exonerates its version.
         """
         state = self._journal.state
-        ended = [(entry, entry.trial, entry in blamed and self._intact(entry)) for entry in entries]
+        ended = [(entry, entry.trial, entry in blamed and self._intact(entry)) for entry in entries if entry.trial]
         state.rest = 0 if any(freeze for _, _, freeze in ended) else min(2 * state.rest + 1, _MOST_REST)
         for entry, _, freeze in ended:
             entry.roll_back(freeze)
@@ -170,41 +182,63 @@ class Trials:
             self._report("resetting", name=entries[0].name, version=entries[0].trial.image.version, reason=described(reason))
             self._system.reset()
 
-    def _intact(self, entry):
-        """Whether the slot on trial still holds what was verified."""
-        image = entry.trial.image
-        try:
-            steps = digest_of(self._slots.tried(entry), image.length)
-            while True:
-                next(steps)
-                self._system.feed()
-        except StopIteration as done:
-            return done.value == image.sha256
-        except FlashError:
-            return False
+    def _let_go(self, entries, loaded):
+        """Wait until the app is in no ``with`` on a model that is to be swapped."""
+        for entry in loaded:
+            while not needs_reset(entries) and self._serving.busy(entry.name):
+                yield _WAIT_MS
+                self.wait(entries, "passed, but the app did not let go of the old version")
 
-    def _confirm(self, entries, loaded):
+    def _holds(self, entry):
+        """A generator whose value is whether the slot on trial still holds what was verified."""
+        digest = digest_of(self._slots.tried(entry), entry.trial.image.length)
+        while True:
+            try:
+                next(digest)
+            except StopIteration as done:
+                return done.value == entry.trial.image.sha256
+            self._system.feed()
+            yield _YIELD_MS
+
+    def _intact(self, entry):
+        steps = self._holds(entry)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as done:
+                return done.value
+            except FlashError:
+                return False
+
+    def _confirm(self, entries, before):
         state = self._journal.state
         state.sequence = max([state.sequence] + [entry.trial.sequence for entry in entries])
-        state.time = max(state.time, self._clock.now() or 0)
         state.rest = 0
         for entry in entries:
             entry.confirm()
-        self._journal.commit()  # cut before: the trial runs again; after: the new set
-        self.swap(entries, loaded)
+        try:
+            self._journal.commit()  # cut before: the trial runs again; after: the new set
+        except (FlashError, MemoryError):
+            self.undo(before)
+            raise
         for entry in entries:
             self._report("confirmed", name=entry.name, version=entry.image.version, ms=self._elapsed_ms)
 
     def swap(self, entries, loaded):
-        """Have the versions on trial answer the app, those of them that were not from the reset on; undo() takes it back."""
-        before = [(entry.name, self._serving.served(entry.name)) for entry in loaded], self._serving.config
-        for entry in loaded:
-            self._serving.put(entry.name, loaded[entry][1])
+        """Have the versions on trial answer the app, those of them that were not from the reset on; undo() takes it back.
+
+        Raises: MemoryError, nothing changed.
+        """
+        serving = self._serving
+        before = [(entry.name, serving.served(entry.name)) for entry in loaded], serving.config
+        values = serving.config
         for entry in entries:
             if entry.plane == "config":
                 with Borrowed("planes.config") as config:
-                    region = self._slots.tried(entry) if entry.trial else self._slots.active(entry)
-                    self._serving.config = config.read(region, entry.trial.image if entry.trial else entry.image)
+                    values = config.read(self._slots.tried(entry), entry.trial.image)
+        serving.config = values
+        for entry in loaded:
+            serving.put(entry.name, loaded[entry][1])
         return before
 
     def undo(self, before):
@@ -263,10 +297,10 @@ class Trials:
         return arena, free
 
     def progress(self, entries):
-        """The set got on: feed the watchdog. Raises: HealthError past the deadline."""
+        """The set got on: feed the watchdog. Raises: HealthError past the deadline; Waited if it has slept in between, as it then
+        began anew each time."""
         self._system.feed()
-        if self._overdue(entries):
-            raise HealthError("deadline_ms: no verdict within {} ms".format(self._limits(entries)[1]))
+        self.wait(entries, "deadline_ms: no verdict", Waited if self._slept else HealthError)
 
     def wait(self, entries, missing, error=Waited):
         """Time passes while the app has its turn. Raises: ``error`` past the deadline."""
@@ -289,7 +323,11 @@ class Trials:
 
     def _overdue(self, entries):
         self._tick()
-        return self._elapsed_ms > self._limits(entries)[1]
+        deadline_ms = self._limits(entries)[1]
+        while self._spent + 1 < PARTS and self._elapsed_ms * PARTS > deadline_ms * (self._spent + 1):
+            self._spent += 1
+            self._journal.mark_spent()  # so that a sleep does not begin the deadline anew
+        return self._elapsed_ms > deadline_ms
 
     def _tick(self):
         now = self._clock.ticks_ms()

@@ -36,4 +36,7 @@ def attempt(ports, probe):
             except Exception as e:  # whatever it is, it is the trial that judges it
                 loaded[entry] = e
     with Borrowed("trial") as trial:
-        return (yield from trial.Trials(ports, since).run(tried, loaded, probe))
+        try:
+            yield from trial.Trials(ports, since).run(tried, loaded, probe)
+        finally:
+            system.release()  # also where the flash did not take the end of it

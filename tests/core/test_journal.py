@@ -2,7 +2,7 @@ from common import raises, rules
 from core.flash import Cut, Flash
 from mulligan.core.errors import FlashError, FormatError
 from mulligan.core.journal import Journal
-from mulligan.core.state import MARKS, MAX_ENTRIES, MAX_FROZEN, Entry, Image, Sealed, State, decode, encode, length
+from mulligan.core.state import MARKS, MAX_ENTRIES, MAX_FROZEN, PARTS, Entry, Image, Sealed, State, decode, encode, length
 
 
 def image(counter):
@@ -190,6 +190,49 @@ def test_an_encrypted_partition_gets_a_record_for_each_count():
         journal.state.entries[0].confirm()
         journal.commit()
         assert Journal(flash).state.entries[0].image == image(counter)
+
+
+def test_what_has_passed_of_the_deadline_is_kept_with_the_last_start():
+    """In the bits of its mark, or in records where the partition is encrypted; a fault, and a start from no sleep, begin anew."""
+    for flash in (Flash(4), Encrypted(4)):
+        journal = Journal(flash)
+        begun(journal, 1)
+        assert journal.spent() == 0
+        journal.mark_start()
+        for n in range(1, PARTS):
+            Journal(flash).mark_spent()
+            journal = Journal(flash)
+            assert (journal.spent(), journal.starts(), journal.faults()) == (n, 1, 0)
+        journal.mark_start(journal.spent())
+        journal.commit()  # of the same trial: as for a root that came in between
+        journal = Journal(flash)
+        assert (journal.spent(), journal.starts()) == (PARTS - 1, 2)
+        journal.mark_fault()
+        journal.mark_start()
+        journal = Journal(flash)
+        assert (journal.spent(), journal.starts(), journal.faults()) == (0, 3, 1)
+        journal.state.entries[0].confirm()
+        journal.commit()
+        assert Journal(flash).spent() == 0
+
+
+def test_memory_that_runs_out_at_a_commit_leaves_what_the_flash_says():
+    flash = Flash(2)
+    journal = Journal(flash)
+    begun(journal, 1)
+    program = flash.program
+
+    def short(at, buf):
+        raise MemoryError
+
+    flash.program = short
+    journal.state.entries[0].confirm()
+    raises(MemoryError, journal.commit)
+    flash.program = program
+    assert journal.state.on_trial() and Journal(flash).state.on_trial()
+    journal.state.entries[0].confirm()
+    journal.commit()
+    assert not Journal(flash).state.on_trial()
 
 
 class Worn(Flash):

@@ -130,6 +130,25 @@ def test_a_config_that_fails_the_check_of_the_app(board: Board) -> None:
     runs(rig, config=3)
 
 
+def test_the_deadline_of_a_trial_outlives_deep_sleep(board: Board) -> None:
+    """The app sleeps again and again, and never confirms: what it was awake adds up, though each wake starts the trial again."""
+    naps = """
+import machine, mulligan
+def before(): pass
+def within():
+    machine.virtual.idle(100)
+    if machine.virtual.ticks_ms() > 3500 and any(a["trial"] for a in mulligan.status()["artifacts"]):
+        machine.deepsleep(1000)
+"""
+    rig = board(naps)
+    publish(rig, [planes.config("1.1.0", level=2)], health=release.Health(0, deadline_ms=8000, confirm=1, heap=0))
+    comes_back(rig, ["config"], "confirm: the app did not call mulligan.confirm() within 8000 ms")
+    causes = [cause for cause, _ in rig.board.resets]
+    assert causes[0] == 1
+    assert set(causes[1:]) == {4}
+    assert 2 <= len(causes) - 1 <= 5
+
+
 # App
 
 
@@ -309,7 +328,7 @@ def test_a_confirmed_firmware_that_rots_leaves_the_other_in_charge(board: Board,
     rig.board.wait("^mulligan: adopted ")
     runs(rig)
     entry = rig.state().only("firmware")
-    assert (entry.slot, entry.image) == (0, None)
+    assert (entry.slot, entry.image.version, entry.spare) == (0, "1.25.0", None)
     rig.wait("confirmed")  # the release is installed anew, over the rotten one
     assert (versions(rig)["firmware"], rig.board.running and rig.board.running.version) == ("2.0.0", "2.0.0")
 
@@ -436,6 +455,28 @@ once = [1]
     assert (set(versions(rig).values()), frozen(rig)) == ({"1.0.0"}, [plane])
     entry = rig.state().only(plane)
     assert (entry.floor, entry.spare) == (1, None)
+
+
+def test_going_back_by_hand_to_the_firmware_that_the_board_came_with(board: Board, micropython32: MicroPython) -> None:
+    """No release brought it: what ran when the first one came is known from then on."""
+    asks = """
+import mulligan, sys
+def before(): pass
+def within():
+    firmware = [a for a in mulligan.status()["artifacts"] if a["plane"] == "firmware"]
+    if firmware and firmware[0]["version"] == "2.0.0" and not firmware[0]["trial"]:
+        mulligan.rollback("firmware")
+"""
+    rig = board(asks)
+    publish(rig, [planes.system("2.0.0", micropython32)])
+    rig.wait("confirmed")
+    fell = rig.wait("fell-back")
+    assert (fell["was"], fell["version"]) == ("2.0.0", "1.25.0")
+    assert rig.wait("refused")["code"] == "35"
+    entry = rig.state().only("firmware")
+    assert (entry.slot, entry.image.version, entry.spare, frozen(rig)) == (0, "1.25.0", None, ["firmware"])
+    assert rig.board.running is not None
+    assert rig.board.running.version == "1.25.0"
 
 
 # Recovery

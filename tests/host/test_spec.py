@@ -145,9 +145,12 @@ def test_the_marks() -> None:
         if count <= 3:
             journal.mark_fault()
         marks = flash.data[state.MARKS : state.MARKS + state.STARTS + state.FAULTS]
-        assert [byte == 0 for byte in marks] == [i < count for i in range(16)] + [i < min(count, 3) for i in range(8)]
-        assert set(marks) <= {0, 0xFF}
+        assert [byte == 0x7F for byte in marks] == [i < count for i in range(16)] + [i < min(count, 3) for i in range(8)]
+        assert set(marks) <= {0x7F, 0xFF}
         assert (journal.starts(), journal.faults()) == (count, min(count, 3))
+    for bits in range(1, state.PARTS):
+        journal.mark_spent()
+        assert (flash.data[state.MARKS + state.STARTS - 1], journal.spent()) == (0x7F >> bits, bits)
     assert flash.data[state.MARKS + 24 : state.RECORD] == b""
     assert flash.data[state.RECORD :] == b"\xff" * (len(flash.data) - state.RECORD)
     journal.mark_start()

@@ -20,6 +20,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mulligan.borrow import Borrowed
 from mulligan.core import p256
 from mulligan.tflite import loader
 from mulligan_host.virtual import bootloader, protocol
@@ -56,6 +57,8 @@ class Link:
         self.chip: chips.Chip | None = None
         self.on_work: Callable[[], None] | None = None
         """Called before the program reports work: to let a version hang."""
+        self.on_call: Callable[[Op], None] | None = None
+        """Called before each request of the program."""
         self._payload = b""
 
     def call(self, op: int, a: int = 0, b: int = 0, data: bytes = b"", into: Any = None) -> int:
@@ -63,6 +66,8 @@ class Link:
         assert self.chip is not None
         if op == Op.WORK and self.on_work:
             self.on_work()
+        if self.on_call:
+            self.on_call(Op(op))
         try:
             answer = self.chip.handle(op, a, b, bytes(data))
         except chips.Reset as e:
@@ -168,9 +173,56 @@ class Current:
     """What is mounted where, as the digest of its image."""
     app: bytes | None = None
     """The digest of the app that runs."""
+    works: bool = False
+    """Whether the device package is at work, and neither its app nor whoever watches."""
+    booted: bool = False
 
 
 current = Current()
+
+
+class Tight:
+    """What takes the place of ``bytearray`` in the device package, and of what it borrows: a heap whose ``nth`` allocation from
+    now on fails, ``times`` in a row; booted: counted without those of a boot."""
+
+    def __init__(self, nth: int, times: int = 1, booted: bool = False) -> None:
+        self._failing = range(nth, nth + times)
+        self._booted = booted
+        self.count = 0
+
+    def allocate(self) -> None:
+        if current.works and (current.booted or not self._booted):
+            self.count += 1
+            if self.count in self._failing:
+                raise MemoryError
+
+    @contextmanager
+    def heap(self) -> Iterator[None]:
+        """While this lasts, the device has this heap."""
+
+        def tight(*args: Any) -> bytearray:
+            self.allocate()
+            return bytearray(*args)
+
+        def enter(borrowed: Any) -> Any:
+            self.allocate()
+            return _enter(borrowed)
+
+        modules = [module for name, module in sys.modules.items() if name.startswith("mulligan.")]
+        for module in modules:
+            if not hasattr(module, "bytearray"):
+                module.__dict__["bytearray"] = tight
+        Borrowed.__enter__ = enter
+        try:
+            yield
+        finally:
+            Borrowed.__enter__ = _enter
+            for module in modules:
+                if module.__dict__.get("bytearray") is tight:
+                    del module.__dict__["bytearray"]
+
+
+_enter: Any = Borrowed.__enter__
 
 
 def _now_s() -> float:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from mulligan_host.virtual.flash import SECTOR, Nor
 
+BLOCK = 16
+"""Bytes that are encrypted together."""
 Content = Mapping[int, bytes]
 """Sector number to its bytes, where they differ from the flash that a scenario begins with."""
 
@@ -55,6 +57,8 @@ class TracedFlash(Nor):
         self.content: dict[int, bytes] = {}
         self.operations: list[Operation] = []
         self.fault: Fault | None = None
+        self.encrypted: list[range] = []
+        """Addresses that are."""
 
     def load(self, content: Content) -> None:
         """Have ``content`` in place of whatever was there."""
@@ -66,16 +70,29 @@ class TracedFlash(Nor):
         self.content = dict(content)
         self.operations = []
 
+    def rot(self, address: int) -> None:
+        """A bit is lost, by no operation."""
+        self.poke(address, bytes([self.peek(address, 1)[0] ^ 1]))
+        sector = address // SECTOR
+        self.content[sector] = self.peek(sector * SECTOR, SECTOR)
+
     def read(self, address: int, size: int) -> bytes:
         if self.fault:
             self.fault.reading(address, size)
         return super().read(address, size)
 
     def program(self, address: int, data: bytes) -> None:
+        encrypted = any(address in part for part in self.encrypted)
+        if encrypted:
+            assert address % BLOCK == 0, "ESP-IDF writes an encrypted partition in whole blocks"
+            assert len(data) % BLOCK == 0, "ESP-IDF writes an encrypted partition in whole blocks"
         if self.fault:
-            # A sector that was not truly erased lets no bit be set; who programs it can't know.
+            data = self.fault.programming(address, data)
+        if self.fault or encrypted:
+            # A sector that was not truly erased lets no bit be set; who programs it can't know. Nor does who programs an
+            # encrypted block twice, of which nobody can tell whether it is blank.
             old = self.peek(address, len(data))
-            data = bytes(a & b for a, b in zip(self.fault.programming(address, data), old, strict=True))
+            data = bytes(a & b for a, b in zip(data, old, strict=True))
         assert address // SECTOR == (address + max(1, len(data)) - 1) // SECTOR, "the device programs within one sector"
         before = dict(self.content)
         super().program(address, data)

@@ -23,6 +23,8 @@ from powerloss.world import Scenario, World
 
 DATA = Path(__file__).parent.parent / "tflite" / "data"
 NAME = "net"
+ENCRYPTED = ("journal", "keys", "events", "model_0", "model_1")
+"""Labels of partitions."""
 HEALTH = release.Health(correct=0, attempts=2, deadline_ms=3000, watchdog_ms=4000, heap=0)
 VERSIONS = ("1.0.0", "1.1.0", "1.2.0", "1.3.0")
 PADDING = 8000
@@ -97,6 +99,11 @@ class Desk:
         """A virtual firmware of the same MicroPython."""
         made = firmware.Firmware(version, self.mp.mpy, behaviour)
         return artifacts.recognise(firmware.build(made), version, self.mp.mpy)
+
+    @property
+    def flashed(self) -> str:
+        """The version of the firmware that boards come with."""
+        return ".".join(map(str, self.mp.version))
 
     def site(
         self,
@@ -237,6 +244,17 @@ def damaged(desk: Desk) -> Scenario:
     return Scenario("active slot damaged", before.base, start, before.site, stages)
 
 
+def encrypted(desk: Desk) -> Scenario:
+    """A journal that can't count by programming bits; the version hangs, so that it has to."""
+    before = hang(desk)
+    rows = partitions.decode(before.base[partitions.TABLE_OFFSET :][: partitions.TABLE_SIZE])
+    rows = [row._replace(flags=row.flags | partitions.ENCRYPTED) if row.label in ENCRYPTED else row for row in rows]
+    table = partitions.encode(rows)
+    end = partitions.TABLE_OFFSET + len(table)
+    base = before.base[: partitions.TABLE_OFFSET] + table + before.base[end:]
+    return replace(before, name="journal: encrypted", base=base)
+
+
 def of(versions: dict[str, str], floors: str, sequence: int, frozen: int = 0) -> str:
     """A stage of several planes."""
     what = ", ".join(f"{name} {version}" for name, version in versions.items())
@@ -270,14 +288,16 @@ def app_hangs(desk: Desk) -> Scenario:
 def firmware_alone(desk: Desk) -> Scenario:
     """A firmware: otadata commits, the journal is conditional on what runs."""
     site = desk.site(([desk.firmware("1.26.0")], {}))
-    stages = (OLD, of({NAME: "1.0.0", "firmware": "1.26.0"}, "1/1", 1))
+    stages = (OLD, of({NAME: "1.0.0", "firmware": desk.flashed}, "1/0", 0), of({NAME: "1.0.0", "firmware": "1.26.0"}, "1/1", 1))
     return Scenario("firmware: good", desk.flash(image("1.0.0")), {}, site, stages)
 
 
 def firmware_crashes(desk: Desk) -> Scenario:
     """A firmware that never comes to boot.py: the bootloader goes back, and so does the journal."""
     site = desk.site(([desk.firmware("1.26.0", "crash")], {}))
-    return Scenario("firmware: crashes", desk.flash(image("1.0.0")), {}, site, (OLD, at("1.0.0", "1", 0, frozen=1)))
+    known = {NAME: "1.0.0", "firmware": desk.flashed}
+    stages = (OLD, of(known, "1/0", 0), of(known, "1/0", 0, 1))
+    return Scenario("firmware: crashes", desk.flash(image("1.0.0")), {}, site, stages)
 
 
 def set_in_place(desk: Desk) -> Scenario:
@@ -292,9 +312,10 @@ def set_of_all(desk: Desk) -> Scenario:
     """Firmware, app, model and config as one."""
     base = desk.flash(image("1.0.0"), app("1.0.0"), config("1.0.0"))
     parts = [desk.firmware("1.26.0"), app("1.1.0"), artifacts.recognise(image("1.1.0")), config("1.1.0")]
-    old = of({NAME: "1.0.0", "app": "1.0.0", "config": "1.0.0"}, "1/1/1", 0)
+    known = {NAME: "1.0.0", "app": "1.0.0", "config": "1.0.0"}
+    tried = of({**known, "firmware": desk.flashed}, "1/1/1/0", 0)
     new = of({NAME: "1.1.0", "app": "1.1.0", "config": "1.1.0", "firmware": "1.26.0"}, "1/1/1/1", 1)
-    return Scenario("set: all four planes", base, {}, desk.site((parts, {})), (old, new))
+    return Scenario("set: all four planes", base, {}, desk.site((parts, {})), (of(known, "1/1/1", 0), tried, new))
 
 
 def set_wrong(desk: Desk) -> Scenario:
@@ -338,4 +359,5 @@ ALL: tuple[Make, ...] = (
     set_of_all,
     set_wrong,
     recovery,
+    encrypted,
 )

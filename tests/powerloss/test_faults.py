@@ -8,6 +8,7 @@ import pytest
 
 from mulligan.core.partitions import Row
 from mulligan_host.virtual.flash import SECTOR
+from mulligan_host.virtual.protocol import Op
 from powerloss import scenarios
 from powerloss.nor import Fault, Refused
 from powerloss.scenarios import Desk
@@ -126,3 +127,47 @@ def test_bit_rot(desk: Desk, every: bool, record_property: Record) -> None:
                 done += 1
     assert done > 20
     record_property("bits lost in memory", done)
+
+
+def test_a_bit_lost_while_it_is_tried(desk: Desk) -> None:
+    """In a part that no golden vector sees: found before the confirm, nobody blamed, and the release installed again."""
+    good = scenarios.good(desk)
+    stages = (scenarios.OLD, scenarios.NEW)
+    world = desk.world(replace(good, stages=stages, rots=True))
+    slot = next(row for row in world.rows if row.label == "model_1")
+
+    def rot(op: Op) -> None:
+        if world.reports and world.reports[-1].startswith("healthy") and not lost:
+            lost.append(1)
+            world.flash.rot(slot.offset + 5000)
+
+    lost: list[int] = []
+    run = world.disturbed(good.start, rot)
+    assert str(world.facts(run.end)[0]) == scenarios.NEW
+    ended = next(report for report in world.reports if report.startswith("rolled-back"))
+    assert "model_1 no longer holds what was verified" in ended
+
+
+class Dead(Fault):
+    """A journal that takes nothing any more."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        row = next(row for row in rows if row.label == "journal")
+        self._where = range(row.offset, row.offset + row.size)
+
+    def programming(self, address: int, data: bytes) -> bytes:
+        return b"\xff" * len(data) if address in self._where else data
+
+    def erasing(self, address: int) -> bool:
+        return address not in self._where
+
+
+def test_an_app_that_always_fails_under_a_journal_that_is_dead(desk: Desk) -> None:
+    """Its failures are counted in the event log, and it comes to recovery all the same."""
+    recovery = scenarios.recovery(desk)
+    world = desk.world(recovery)
+    run = world.faulty(recovery.start, Dead(world.rows))
+    assert [report.split(" ")[0] for report in world.reports].count("recovery") == 1
+    assert [report for report in world.reports if report.startswith("uncounted")][-1] == "uncounted {'failures': 4}"
+    assert run.boots == 5
+    world.run(run.end)

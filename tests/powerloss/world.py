@@ -5,7 +5,8 @@ found out once, whichever cuts led to it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -21,7 +22,7 @@ from mulligan_host.partitions import find
 from mulligan_host.virtual.bootloader import Boot
 from mulligan_host.virtual.chip import Chip
 from mulligan_host.virtual.flash import SECTOR
-from mulligan_host.virtual.protocol import Cause
+from mulligan_host.virtual.protocol import Cause, Op
 from powerloss import device
 from powerloss.nor import Content, Fault, Operation, TracedFlash
 
@@ -93,6 +94,16 @@ class Broken(BaseException):
     """A promise does not hold. Not an Exception, which the device would catch and go on."""
 
 
+@contextmanager
+def _at_work(works: bool = True) -> Iterator[None]:
+    """The device package is at work, or is not."""
+    before, device.current.works = device.current.works, works
+    try:
+        yield
+    finally:
+        device.current.works = before
+
+
 class World:
     """The boards of one scenario. ``board``: the module `mulligan.board`, as device.wired() gives it."""
 
@@ -104,6 +115,8 @@ class World:
         self.flash = TracedFlash(scenario.base)
         self.flash.on_operation = self._watch  # type: ignore[method-assign]
         self.rows = partitions.decode(scenario.base[partitions.TABLE_OFFSET :][: partitions.TABLE_SIZE])
+        encrypted = [row for row in self.rows if row.flags & partitions.ENCRYPTED]
+        self.flash.encrypted = [range(row.offset, row.offset + row.size) for row in encrypted]
         self._runs: dict[bytes, Run] = {}
         self._sound: set[bytes] = set()
         self._numbers: dict[bytes, int] = {}
@@ -144,6 +157,10 @@ class World:
 
     def facts(self, content: Content) -> tuple[Facts, State]:
         """What a flash says."""
+        with _at_work(False):
+            return self._facts(content)
+
+    def _facts(self, content: Content) -> tuple[Facts, State]:
         state, root = self._state_of(self._partition("journal", content), self._partition("keys", content))
         versions, floors, frozen = [], [], 0
         for entry in state.entries:
@@ -167,6 +184,15 @@ class World:
         first = row.offset // SECTOR
         size = min(row.size, MOST_CONTENT)
         return b"".join(self.flash.original(content, sector) for sector in range(first, first + size // SECTOR))
+
+    def disturbed(self, content: Content, on_call: Callable[[Op], None] | None, endless: bool = False) -> Run:
+        """Switch a board on, ``on_call`` being told of each request of its program; endless: it may never come to its end.
+        Raises: Broken."""
+        device.link.on_call, self._endless = on_call, endless
+        try:
+            return self._run(content)
+        finally:
+            device.link.on_call, self._endless = None, False
 
     def faulty(self, content: Content, fault: Fault) -> Run:
         """Switch a board on whose flash has a fault; it may never come to its end. Raises: Broken."""
@@ -193,7 +219,7 @@ class World:
             boots += 1
             if boots > MOST_BOOTS:
                 raise Broken(f"{MOST_BOOTS} boots, and no end; {self.reports[-6:]}")
-            device.current.app = None
+            device.current.app, device.current.booted = None, False
             device.current.mounted.clear()
             try:
                 started = chip.start(cause)
@@ -215,15 +241,21 @@ class World:
     def _program(self, chip: Chip, served: list[str]) -> None:
         """boot.py, then an app that infers and steps."""
         self._chip, self._booted = chip, chip.boot
-        running = self._board.Device(self._report)
-        if running.recovering:
-            running.recover()
+        try:
+            with _at_work():
+                running = self._board.Device(self._report)
+                if running.recovering:
+                    running.recover()
+        except MemoryError:
+            raise device.Ended(Cause.WATCHDOG) from None  # in boot.py, under its watchdog
         if self._hangs():
             raise device.Ended(Cause.WATCHDOG)
+        device.current.booted = True
         polls = 0
         while True:
             self._infer(running, served)
-            wait_ms = running.step()
+            with _at_work():
+                wait_ms = running.step()
             if wait_ms:
                 chip.clock.advance(wait_ms * 1000)
                 polls += 1
@@ -286,7 +318,7 @@ class World:
 
     def _report(self, event: str, **facts: object) -> None:
         self.reports.append(f"{event} {facts}")
-        if facts.get("code") == 0:
+        if facts.get("code") == 0 and not str(facts["reason"]).startswith("MemoryError"):
             raise Broken(f"an error that nobody foresaw: {facts}")
 
     def _hang(self) -> None:

@@ -21,9 +21,12 @@ _NONE = 0xFF
 KINDS = (
     "boot", "activated", "confirmed", "rolled-back", "refused", "installed", "patch-failed", "damaged", "not-serving", "worn",
     "unwritten", "resetting", "root", "fell-back", "stray", "sent", "table-refused", "tables-lost",
+    "uncounted",
 )  # fmt: skip
 # What ``detail`` holds, by event: a fact of its report.
-_DETAILS = {"boot": "cause", "worn": "sector", "root": "number", "sent": "number", "tables-lost": "number"}
+_DETAILS = {
+    "boot": "cause", "worn": "sector", "root": "number", "sent": "number", "tables-lost": "number", "uncounted": "failures",
+}  # fmt: skip
 
 # number: from 1 up; time: seconds since 1970, or 0; plane: a name, or "" where the event has none; ms: how long it took.
 FIELDS = ("number", "time", "event", "plane", "name", "version", "code", "detail", "ms")
@@ -90,7 +93,9 @@ def add(region, event, now, facts):
         region.readinto(at, record)
         if region.encrypted or all(byte == 0xFF for byte in record):
             region.program(at, encode(made))  # cut: a torn record, which is none
-            return
+            region.readinto(at, record)
+            if not region.encrypted or decode(record) == made or at % SECTOR == 0:
+                return  # else it went over a torn one, which nobody could see
 
 
 def _last(region, record):

@@ -13,6 +13,7 @@ SECTOR = 4096
 _PIECE = 128  # of a record, read back at a time
 _MANY = 24  # faults without a trial, before a new record takes them to 0
 _ALIGN = 16  # bytes: what an encrypted partition is written in
+_START = 0x7F  # a mark: its first bit, and of a start further ones for what has passed of the deadline
 MAX_STARTS = 16  # starts of one trial for whatever reason, power cuts included: the trial ends then
 
 
@@ -36,11 +37,15 @@ class Journal:
 
     def commit(self):
         """Make ``state`` the truth. Raises: FlashError where no sector takes it; the old one stands."""
-        tried = _tried(self.state)
-        if tried and tried == self._tried:
-            self._append(self.starts(), self.faults())
-        else:
-            self._append(0, 0)
+        try:
+            tried = _tried(self.state)
+            if tried and tried == self._tried:
+                self._append(self.starts(), self.faults(), self.spent())
+            else:
+                self._append(0, 0, 0)
+        except MemoryError:
+            self._find()  # what was to be the state is not
+            raise
 
     def starts(self):
         """How often the trial of the record in force was started."""
@@ -50,15 +55,32 @@ class Journal:
         """How many of these starts ended by the version's own fault."""
         return self._faults + self._marked(MARKS + STARTS, FAULTS)
 
-    def mark_start(self):
-        """Count a start. Raises: FlashError where it can't be counted."""
-        if not self._mark(MARKS, STARTS):
-            self._append(self.starts() + 1, self.faults())
+    def spent(self):
+        """How many PARTS of the deadline passed since the last start that did not come from a sleep."""
+        made = self._marked(MARKS, STARTS)
+        if not made:
+            return self._spent
+        mark = bytearray(1)
+        self._region.readinto(self._at + MARKS + made - 1, mark)
+        return bin(mark[0] ^ 0xFF).count("1") - 1
+
+    def mark_start(self, spent=0):
+        """Count a start, with ``spent`` parts of the deadline behind it. Raises: FlashError where it can't be counted."""
+        if not self._mark(MARKS, STARTS, spent):
+            self._append(self.starts() + 1, self.faults(), spent)
+
+    def mark_spent(self):
+        """Count a part of the deadline, PARTS - 1 of them at most, with the last start. Raises: FlashError as above."""
+        made, spent = self._marked(MARKS, STARTS), self.spent() + 1
+        if made:
+            self._region.program(self._at + MARKS + made - 1, bytes([_START >> spent]))  # cut: a power-on begins a new deadline
+        else:
+            self._append(self.starts(), self.faults(), spent)
 
     def mark_fault(self):
         """Count a fault. Raises: FlashError where it can't be counted."""
-        if not self._mark(MARKS + STARTS, FAULTS):
-            self._append(self.starts(), self.faults() + 1)
+        if not self._mark(MARKS + STARTS, FAULTS, 0):
+            self._append(self.starts(), self.faults() + 1, self.spent())
 
     def forgive(self):
         """Without a trial: what is confirmed runs well, so the faults so far no longer count as failures in a row."""
@@ -68,7 +90,7 @@ class Journal:
             self.mark_start()
 
     def _find(self):
-        self._number, self._at, self.state = 0, None, State()
+        found = 0, None, State()
         for at in range(0, self._region.size, RECORD):
             try:
                 self._region.readinto(at, self._check)
@@ -77,16 +99,18 @@ class Journal:
                 number, state = decode(record)
             except (FormatError, FlashError):
                 continue
-            if number > self._number:
-                self._number, self._at, self.state = number, at, state
+            if number > found[0]:
+                found = number, at, state
+        self._number, self._at, self.state = found
         self._settle()
 
     def _settle(self):
         """What the record in force says of its trial, beside which ``state`` may change."""
-        self._starts, self._faults, self._tried = self.state.starts, self.state.faults, _tried(self.state)
+        state = self.state
+        self._starts, self._faults, self._spent, self._tried = state.starts, state.faults, state.spent, _tried(state)
 
-    def _append(self, starts, faults):
-        self.state.starts, self.state.faults = starts, faults
+    def _append(self, starts, faults, spent):
+        self.state.starts, self.state.faults, self.state.spent = starts, faults, spent
         number = self._number
         at = -RECORD if self._at is None else self._at
         step = SECTOR if self._region.encrypted else RECORD  # there, what was never programmed does not read as blank
@@ -155,13 +179,13 @@ class Journal:
         self._region.readinto(self._at + at, marks)
         return most - sum([1 for byte in marks if byte == 0xFF])
 
-    def _mark(self, at, most):
+    def _mark(self, at, most, spent):
         """Whether one more mark is there. A mark is a byte, programmed alone: torn, it is made or not, and no other is."""
         made = self._marked(at, most)
         if self._at is None or self._region.encrypted or made == most:
             return False
         try:
-            self._region.program(self._at + at + made, b"\0")  # cut: counted or not
+            self._region.program(self._at + at + made, bytes([_START >> spent]))  # cut: counted or not
             if self._marked(at, most) > made:
                 return True
         except FlashError:

@@ -16,6 +16,7 @@ MAX_FROZEN = 4
 MARKS = 2024  # offset of the marks, a byte each, which the checksum does not cover: STARTS for starts, then FAULTS for faults
 STARTS = 16
 FAULTS = 8
+PARTS = 8  # of the deadline: a bit of a mark is the start, each further one that is programmed a part that has passed
 # magic, version, entries, bytes of the record, confirmed app slot, flags, polls to rest; record number, release sequence, time,
 # order sequence; key slot, length and sha256 of its content; starts and faults counted before this record
 _HEADER = "<2sBBHBBHIIIIHH32sBB"
@@ -30,7 +31,7 @@ _NO_KEYS = 0xFFFF
 _CONFIRMED = 1  # the confirmed _IMAGE
 _OTHER = 2  # the _IMAGE in the other slot: on trial, or held to go back to
 _TRIED = 4  # _TRIAL
-_LINKED = 1  # bit of ``flags``
+_LINKED = 1  # bit of ``flags``; above it, parts of the deadline that had passed before this record
 
 # How the trial is judged. attempts: failed starts that end it; correct: golden vectors that must get their label; latency_us: the
 # most that the 9th decile of inferences may take, p50_us and p99_us: the median and the 99th percentile; arena: the most bytes of
@@ -118,7 +119,7 @@ class State:
     seen (seconds since 1970); and ``keys``, which root is trusted: a Sealed, or None.
 
     rest: polls to let pass, as the last trial ended without a verdict; linked: whether the set on trial came over the network.
-    ``starts`` and ``faults`` are the journal's to count: marks come on top of them.
+    ``starts``, ``faults`` and ``spent`` are the journal's to count: marks come on top of them.
     """
 
     def __init__(self):
@@ -130,6 +131,7 @@ class State:
         self.keys = None
         self.starts = 0
         self.faults = 0
+        self.spent = 0
         self.entries = []
 
     def entry(self, plane, name):
@@ -179,7 +181,7 @@ def encode(state, number):
     record = bytearray(size)
     struct.pack_into(
         _HEADER, record, 0, MAGIC, VERSION, len(state.entries), size, _slot(app.slot) if app and app.image else _NONE,
-        _LINKED if state.linked else 0, state.rest, number, state.sequence, state.time, state.order,
+        state.linked | state.spent << 1, state.rest, number, state.sequence, state.time, state.order,
         *tuple(keys) + (state.starts, state.faults)
     )  # fmt: skip
     record[HEAD : size - 4] = body
@@ -202,6 +204,7 @@ def decode(record):
     state.linked = bool(flags & _LINKED)
     state.starts = starts
     state.faults = faults
+    state.spent = flags >> 1
     if slot != _NO_KEYS:
         state.keys = Sealed(slot, size, digest)
     reader = _Reader(record, end)

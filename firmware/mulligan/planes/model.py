@@ -2,6 +2,7 @@
 
 from ..core import slot
 from ..core.errors import HealthError, NoMemory, Unsupported
+from ..core.state import needs_reset
 
 
 def check(ports, entry, image, rules, items):
@@ -10,6 +11,8 @@ def check(ports, entry, image, rules, items):
     header, _, source, engine = serving.look(slots.inactive(entry), image)
     if 0 < rules.arena < header.arena:
         raise HealthError("arena: {} bytes, {} allowed".format(header.arena, rules.arena))
+    if rules.shadow_runs and needs_reset([item[0] for item in items]):
+        raise Unsupported("shadow_runs: beside a firmware or an app there is no confirmed version in service to compare with")
     if entry.image and rules.shadow_runs:
         reason = incomparable(header, slot.read(slots.active(entry), entry.image.length)[0])
         if reason:
