@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import struct
+import time
 from binascii import crc32
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -38,6 +39,9 @@ VECTORS = 4
 HEALTH = release.Health(correct=VECTORS, attempts=2, deadline_ms=3000, watchdog_ms=4000)
 BOOT_MS = 1500
 POLL_MS = 500
+MARGIN_BOOTS = 20
+"""Boots of the same board, by the wall clock of the same run, by which a rollback may exceed its bound on that clock: what a
+virtual board does in no virtual time, a machine under load may take long for."""
 APP = """
 import asyncio
 from binascii import hexlify, unhexlify
@@ -162,6 +166,9 @@ class Rig:
         self.root = self.first_root()
         self.events: list[tuple[int, str]] = []
         """Virtual time and line of everything that Mulligan and the app printed."""
+        self._walls: dict[tuple[int, str], float] = {}
+        """By event, the wall clock's time."""
+        self._first_on = 0.0
         self.on_event: Callable[[str], None] | None = None
         """Called with each such line, on the board's thread."""
         self._stack = ExitStack()
@@ -267,7 +274,21 @@ class Rig:
 
     def at(self, pattern: str, after: int = 0) -> int:
         """Return the virtual time in microseconds of the first line from ``after`` on that matches."""
-        return next(at for at, line in self.events if at >= after and re.search(pattern, line))
+        return self._event(pattern, after)[0]
+
+    def held_the_bound(self, serves: str) -> None:
+        """From the activation of the last release built to the line that says that the version before ``serves`` again, after the
+        rollback: no more time than its manifest says. On the wall clock, MARGIN_BOOTS boots of this board more."""
+        bound_ms = manifest.bound_of(self.directory.releases()[-1])
+        activated = self._event("^mulligan: activated ")
+        ended = self._event("^mulligan: rolled-back ", activated[0])
+        served = self._event(serves, ended[0])
+        assert served[0] - activated[0] <= 1000 * bound_ms
+        boot_s = self._walls[self._event("^mulligan: serving ")] - self._first_on
+        assert self._walls[served] - self._walls[activated] <= bound_ms / 1000 + MARGIN_BOOTS * boot_s
+
+    def _event(self, pattern: str, after: int = 0) -> tuple[int, str]:
+        return next(event for event in self.events if event[0] >= after and re.search(pattern, event[1]))
 
     def journal(self) -> bytes:
         """Return the journal as the flash holds it."""
@@ -329,8 +350,11 @@ class Rig:
         self.board = self._stack.enter_context(VirtualBoard(self.path, self._ports, **self._options))
 
     def _line(self, line: str) -> None:
+        if line.startswith("board: power on"):
+            self._first_on = self._first_on or time.monotonic()
         if line.startswith(("mulligan: ", "app: ")):
             self.events.append((self.board.clock_us, line))
+            self._walls.setdefault(self.events[-1], time.monotonic())
             if self.on_event:
                 self.on_event(line)
 

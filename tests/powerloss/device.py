@@ -212,17 +212,18 @@ class Tight:
         for module in modules:
             if not hasattr(module, "bytearray"):
                 module.__dict__["bytearray"] = tight
-        Borrowed.__enter__ = enter
+        _borrowed.__enter__ = enter
         try:
             yield
         finally:
-            Borrowed.__enter__ = _enter
+            _borrowed.__enter__ = _enter
             for module in modules:
                 if module.__dict__.get("bytearray") is tight:
                     del module.__dict__["bytearray"]
 
 
-_enter: Any = Borrowed.__enter__
+_borrowed: Any = Borrowed
+_enter = _borrowed.__enter__
 
 
 def _now_s() -> float:
