@@ -33,14 +33,14 @@ def test_an_image_is_the_same_each_time_and_holds_what_was_packed(directory: Pat
     assert set(app.files) == {"main.py", "util.mpy", "lib/table.bin", apps.FACTS}
     assert app.files["main.py"] == b"import util\n"  # the firmware looks for it by this name
     assert app.files["lib/table.bin"] == bytes(range(256)) * 20
-    assert len(packed) % filesystem.SECTOR == 0
+    assert len(packed) % filesystem.BLOCK == 0
 
 
 def test_it_is_no_larger_than_it_has_to_be(directory: Path) -> None:
     files = apps.unpack(apps.pack(directory, "1.2.0")).files
-    blocks = len(filesystem.smallest(files)) // filesystem.SECTOR
+    blocks = len(filesystem.smallest(files)) // filesystem.BLOCK
     with pytest.raises(NoSlot):
-        filesystem.filesystem((blocks - 1) * filesystem.SECTOR, files)
+        filesystem.filesystem((blocks - 1) * filesystem.BLOCK, files, filesystem.BLOCK)
 
 
 def test_native_code_names_its_architecture(directory: Path) -> None:

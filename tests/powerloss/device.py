@@ -251,7 +251,7 @@ class _Littlefs:
     """vfs.VfsLfs2, as far as it finds out whether there is a filesystem at all, and which: ``digest`` is that of the image."""
 
     def __init__(self, blocks: Any, **options: object) -> None:
-        content = bytearray(blocks.ioctl(4, 0) * 4096)
+        content = bytearray(blocks.ioctl(4, 0) * blocks.ioctl(5, 0))
         blocks.readblocks(0, content, 0)
         if content[8:16] != b"littlefs":
             raise OSError(19)

@@ -59,7 +59,7 @@ def app(version: str) -> Part:
     """An app that says its version and brings the device package's place: two sectors or more."""
     with tempfile.TemporaryDirectory() as work:
         (Path(work) / "main.py").write_text(f"VERSION = {version!r}\n")
-        (Path(work) / "data.bin").write_bytes(random.Random(version).randbytes(2000))
+        (Path(work) / "data.bin").write_bytes(random.Random(version).randbytes(5000))
         return artifacts.recognise(apps.pack(Path(work), version))
 
 

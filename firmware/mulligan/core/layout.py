@@ -5,5 +5,6 @@ JOURNAL = 0x00
 KEYS = 0x01
 EVENTS = 0x02  # the event log
 APP = 0x08  # the two slots of the app
+APP_BLOCK = 512  # bytes of a block of the littlefs in them
 CONFIG = 0x09  # the two slots of the config
 MODEL = 0x10  # the two slots of the first model; the next pair has the next subtype

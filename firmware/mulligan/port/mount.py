@@ -5,14 +5,15 @@ import sys
 
 import vfs
 
-_BLOCK = 4096
+from ..core.layout import APP_BLOCK
+
 _EROFS = 30
 APP = "/app"
 
 
 def mount(region, length, where):
     """Raises: OSError where ``region`` holds no littlefs of ``length`` bytes."""
-    vfs.mount(vfs.VfsLfs2(_Blocks(region, length // _BLOCK), mtime=False), where, readonly=True)
+    vfs.mount(vfs.VfsLfs2(_Blocks(region, length // APP_BLOCK), mtime=False), where, readonly=True)
 
 
 def unmount(where):
@@ -34,7 +35,7 @@ class _Blocks:
         self._count = count
 
     def readblocks(self, block, buf, offset=0):
-        self._region.readinto(block * _BLOCK + offset, buf)
+        self._region.readinto(block * APP_BLOCK + offset, buf)
 
     def writeblocks(self, block, buf, offset=0):
         raise OSError(_EROFS)
@@ -43,7 +44,7 @@ class _Blocks:
         if op == 4:
             return self._count
         if op == 5:
-            return _BLOCK
+            return APP_BLOCK
         if op == 6:
             raise OSError(_EROFS)
         return 0
