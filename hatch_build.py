@@ -13,6 +13,7 @@ _DATA = (
     "examples/**/*.py",
     "firmware/*.json",
     "firmware/*.py",
+    "firmware/carried/*.py",
     "models/*.json",
     "models/*.npz",
     "models/*.tflite",

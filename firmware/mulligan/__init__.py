@@ -10,7 +10,7 @@ Importing does nothing; the first call boots the device's side (boot.py makes it
 __version__ = "0.1.0"
 
 
-def _device():
+def _device(*carried):
     import sys
 
     if "mulligan.board" not in sys.modules:  # the first call
@@ -24,17 +24,20 @@ def _device():
         settle()
     from .board import device
 
-    return device()
+    return device(*carried)
 
 
-def boot():
+def boot(slot=None, tried=False):
     """Decide what this boot is to do: go on with a trial, roll it back, or just serve. Call it first, in boot.py.
 
+    slot: the app slot that carries this package, if one does. Where the app in the other slot is to be tried, with the package
+    that it carries, returns that slot, for that package's boot() to be called with it and ``tried``; else None.
     Does not return where the agent is to be alone, as everything else has failed too often, a pin is held or somebody asked.
     """
-    device = _device()
+    device = _device(slot, tried)
     if device.recovering:
         device.recover()
+    return device.heir
 
 
 def model(name):

@@ -20,10 +20,11 @@ _RECOVERY_MS = 120000  # watchdog over a step of the agent alone: more than its 
 class Device:
     """This board. Building it is its boot: a failed trial is rolled back, and what is confirmed is put into service.
 
-    ``recovering``: the board is there for its agent alone, and nothing of the app is to run: call recover().
+    ``recovering``: the board is there for its agent alone, and nothing of the app is to run: call recover(). ``heir``: the app
+    slot whose package is to boot in place of this one, from the slot ``carrier``; tried: this is that boot.
     """
 
-    def __init__(self, report):
+    def __init__(self, report, carrier=None, tried=False):
         self._root = os.getcwd().rstrip("/") + "/"
         self._system = system.System()
         self._clock = system.Clock()
@@ -33,17 +34,22 @@ class Device:
             self._journal = Journal(partitions.find_one(layout.JOURNAL, "journal"), report)
             pairs = partitions.pairs()
             self._keys = partitions.find(layout.KEYS)
-        slots = Slots(pairs, self._system.firmware()[0] if "firmware" in pairs else None)
+        slots = Slots(pairs, self._system.firmware()[0] if "firmware" in pairs else None, carrier)
         self.serving = Serving(self._system.work)
         self._ports = (self._journal, slots, self.serving, self._system, self._clock, report)
         self._longest_us = 0
         self._uncounted = False  # by the journal: the event log counts faults in its place
+        self.recovering, self.heir = False, None
         with Borrowed("startup") as startup:
             try:
-                action = startup.decide(self._ports)
+                action = startup.decide(self._ports, tried)
             except FlashError as e:  # a journal that takes no record must not keep the board from serving what it has
                 action = startup.uncounted(self._ports, e)
                 self._uncounted = True
+            app = self._journal.state.only("app")
+            if action == "try" and carrier is not None and app and app.trial and app.trial.slot != carrier:
+                self.heir = app.trial.slot
+                return
             with Borrowed("settings") as settings:
                 self._config = settings.parse(self._read(_CONFIG))
             self.serving.engine = self._config.engine
@@ -179,9 +185,9 @@ def console(event, **facts):
 _device = None
 
 
-def device():
-    """The one Device, built at the first call."""
+def device(*carried):
+    """The one Device, built at the first call; ``carried``: as it takes them."""
     global _device
     if _device is None:
-        _device = Device(console)
+        _device = Device(console, *carried)
     return _device

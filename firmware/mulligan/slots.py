@@ -8,12 +8,13 @@ class Slots:
     """The slot pairs of the partition table: ``pairs`` is {plane: [(Region, Region)]}.
 
     running: the firmware slot that runs, or None where there is no pair of them; ``pending``: whether the bootloader would abort
-    it, and start the other one.
+    it, and start the other one; carrier: the app slot that the package came from, None where that is another place.
     """
 
-    def __init__(self, pairs, running):
+    def __init__(self, pairs, running, carrier=None):
         self._pairs = pairs
         self.running = running
+        self.carrier = carrier
         self.pending = False
 
     def planes(self):

@@ -1,21 +1,24 @@
 """What a boot does once: decide what it is for, and put into service what is confirmed, or on trial from a reset."""
 
 from .borrow import Borrowed
-from .core.bootwords import HARD, MAX_FAILURES, RECOVER, SERVE, STRAY, WATCHDOG
+from .core.bootwords import HARD, MAX_FAILURES, RECOVER, SERVE, STRAY, TRY, WATCHDOG
 from .core.digest import digest_of
 from .core.errors import FlashError, MulliganError, NoMemory, NotAvailable, PolicyError, described
 from .core.state import needs_reset, together
 
 
-def decide(ports):
+def decide(ports, tried):
     """What this boot is to do, by `core.bootchooser`, done as far as journal and otadata go: the action that was taken.
 
-    ``ports``: as for trial.Trials. Does not return where another firmware is to run.
+    ``ports``: as for trial.Trials; tried: it is known already to be a try. Does not return where another firmware is to run.
     """
     journal, slots, _, system, clock, report = ports
     state = journal.state
     cause = system.reset_cause()
     pending = _reconcile(ports)
+    system.since = clock.ticks_ms()
+    if tried:
+        return TRY
     tried = state.on_trial()
     attempts = together([entry.trial.rules for entry in tried])[0] if tried else 0
     with Borrowed("core.bootchooser") as bootchooser:
@@ -33,7 +36,6 @@ def decide(ports):
     if fault:
         journal.mark_fault()
     report("boot", cause=cause, action=action.replace(" ", "-"))
-    system.since = clock.ticks_ms()
     if action == "roll back":
         reason = "{} failed starts, the last by {} reset".format(journal.faults(), by)
         with Borrowed("trial") as trial:
@@ -103,14 +105,17 @@ def _adopt(ports, entry):
 
 
 def go_back(ports, entry, reason, freeze):
-    """The spare of ``entry`` is the confirmed version from this record on. Does not return where it is a firmware."""
-    journal, _, _, _, _, report = ports
+    """The spare of ``entry`` is the confirmed version from this record on. Does not return where it is a firmware, or carries the
+    package."""
+    journal, slots, _, system, _, report = ports
     image = entry.image
     entry.fall_back(freeze)
     journal.commit()  # cut before: what was; after: the version before
     report("fell-back", name=entry.name, version=entry.image.version, reason=reason, was=image.version if image else "")
     if entry.plane == "firmware":
         _switch(ports, entry)
+    if entry.plane == "app" and slots.carrier is not None:
+        system.reset()  # to the package that it carries
 
 
 def serve_all(ports, tried, idle_ms):

@@ -11,11 +11,13 @@ from mulligan.core.errors import FormatError
 from mulligan_host import build, files
 from mulligan_host.errors import HostError
 from mulligan_host.filesystem import contents, smallest
+from mulligan_host.resources import resource
 
 FACTS = "mulligan.app.json"
 """In the root of the image: its version, and what its .mpy files were compiled for."""
 SCHEMA = "config.schema.json"
 """In the root of the image, if the app has one: what a config must look like. The device knows it by this name too."""
+_PACKAGE = "mulligan"
 _LEFT_OUT = {"__pycache__", ".git"}
 
 
@@ -33,10 +35,11 @@ class App:
             schema.check(strictjson.loads(self.files[SCHEMA]), config, "config")
 
 
-def pack(directory: Path, version: str, arch: str | None = None) -> bytes:
+def pack(directory: Path, version: str, arch: str | None = None, package: bool = False) -> bytes:
     """Return the image of the files in ``directory``, each .py but main.py and boot.py as .mpy.
 
-    arch: of mpy-cross, for modules with native code; None compiles bytecode only.
+    arch: of mpy-cross, for modules with native code; None compiles bytecode only. package: with the device package in it, for
+    boards whose app slots carry that.
     Raises: FormatError, HostError, NoSlot, OSError.
     """
     semver.parse(version)
@@ -49,6 +52,8 @@ def pack(directory: Path, version: str, arch: str | None = None) -> bytes:
     taken = {name: files.read(path) for path, name in found.items() if path.suffix != ".py"}
     with tempfile.TemporaryDirectory(prefix="mulligan-app-") as work:
         build.compile_tree(directory, Path(work) / "app", arch)
+        if package:
+            build.compile_tree(resource("firmware/mulligan"), Path(work) / "app" / _PACKAGE, arch, _PACKAGE)
         taken.update(_tree(Path(work) / "app"))
     facts = {"mpy": mpy_of(data for name, data in taken.items() if name.endswith(".mpy")), "version": version}
     taken[FACTS] = json.dumps(facts, separators=(",", ":")).encode()

@@ -76,7 +76,7 @@ class Setup:
     """More files in vfs; a main.py here takes the place of the example app."""
 
 
-def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4MB) -> None:
+def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4MB, layout: str = LAYOUT) -> None:
     """Write the flash file, ``size`` bytes, of a new virtual board that runs ``mp``.
 
     Raises: FormatError, NoSlot; HostError if its directory is missing, the root is not signed, or what is for TLS
@@ -86,7 +86,7 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
         raise HostError(f"{path}: there is no directory {path.parent}; make it first")
     app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
     try:
-        image.build_flash(path, size, resource(LAYOUT), app, files(setup), regions(setup, read_csv(resource(LAYOUT), size)))
+        image.build_flash(path, size, resource(layout), app, files(setup), regions(setup, read_csv(resource(layout), size)))
     except OSError as e:
         e.filename = str(path)
         raise

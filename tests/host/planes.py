@@ -47,15 +47,24 @@ while True:
 FINE = "def before(): pass\ndef within(): pass\n"
 
 
-def app(work: Path, version: str, fault: str = FINE, files: dict[str, bytes] | None = None, arch: str | None = None) -> Part:
-    """Return an app; ``fault``: a module with before() and within(), called before its loop and in each turn of it."""
+def app(
+    work: Path,
+    version: str,
+    fault: str = FINE,
+    files: dict[str, bytes] | None = None,
+    arch: str | None = None,
+    package: bool = False,
+) -> Part:
+    """Return an app; ``fault``: a module with before() and within(), called before its loop and in each turn of it; package: with
+    Mulligan's in it."""
     directory = work / f"app-{version}"
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "main.py").write_text("VERSION = " + repr(version) + "\n" + MAIN)
     (directory / "fault.py").write_text(fault)
     for name, data in (files or {}).items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_bytes(data)
-    return artifacts.recognise(apps.pack(directory, version, arch))
+    return artifacts.recognise(apps.pack(directory, version, arch, package))
 
 
 def config(version: str, **values: Any) -> Part:

@@ -32,6 +32,8 @@ from mulligan_host.resources import resource
 from mulligan_host.virtual.board import VirtualBoard
 from mulligan_host.virtual.flash import SECTOR
 
+SIZE_16MB = 16 << 20
+
 HEAP = None
 BOARD = "virtual"
 NAME = "digits"
@@ -135,8 +137,8 @@ class Rig:
 
     ``released``: whether that model is the release on the channel, else there is none; ``prelude`` runs in main.py before the
     app; ``extra`` are more files in vfs; ``tls``: over TLS, or as which server; ``ca`` and ``url``: what the board is told in
-    place of the server's own; ``credentials``: (cert, key) of the board; ``bits``: the port that runs it,
-    ``heap``: with so many bytes; ``told``: more of its Setup.
+    place of the server's own; ``credentials``: (cert, key) of the board; ``bits``: the port that runs it;
+    ``told``: more of its Setup; ``carried``: the package is not frozen, but comes in the app slots, on a larger flash.
     """
 
     def __init__(
@@ -156,6 +158,7 @@ class Rig:
         bits: int = 32,
         heap: int | None = HEAP,
         told: dict[str, Any] | None = None,
+        carried: bool = False,
     ) -> None:
         work.mkdir(exist_ok=True)
         self.work = work
@@ -190,8 +193,12 @@ class Rig:
             **(told or {}),
         )
         mp = next((mp for mp in ports if mp.bits == bits), ports[0])
-        provision.virtual_flash(self.path, setup, mp)
         self._options: dict[str, Any] = {"heap": heap, "on_line": self._line, "max_resets": 8}
+        if carried:
+            provision.virtual_flash(self.path, setup, mp, SIZE_16MB, "partitions/16mb.csv")
+            self._options.update(size=SIZE_16MB, package=lambda mp: work)  # where there is none
+        else:
+            provision.virtual_flash(self.path, setup, mp)
         self._ports = ports
         self.board = self._stack.enter_context(VirtualBoard(self.path, ports, **self._options))
 

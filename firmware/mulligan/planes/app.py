@@ -37,10 +37,13 @@ def schema(ports, items):
     except OSError as e:
         raise FormatError("app: no littlefs image of {} bytes: {}".format(image.length, e))
     try:
-        with open(_HERE + "/" + SCHEMA, "rb") as f:
-            raw = f.read()
-    except OSError:
-        return None
+        if new and slots.carrier is not None and not system.carries(_HERE):
+            raise FormatError("app: without the mulligan package, which the app slots of this board carry: app pack --package")
+        try:
+            with open(_HERE + "/" + SCHEMA, "rb") as f:
+                raw = f.read()
+        except OSError:
+            return None
     finally:
         system.unmount(_HERE)
     return strictjson.loads(raw)

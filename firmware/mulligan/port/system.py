@@ -1,6 +1,7 @@
 """The chip: resets, the watchdog, clocks, and the heap. On the virtual board the clock counts work instead of time."""
 
 import gc
+import os
 import sys
 import time
 
@@ -111,6 +112,10 @@ class System:
     def unmount(self, where):
         with Borrowed("port.mount") as mount:
             mount.unmount(where)
+
+    def carries(self, where):
+        """Whether what is mounted there holds this package."""
+        return "mulligan" in os.listdir(where)
 
     def run_from(self, region, length):
         """Mount the app and run main.py and modules from there. Raises: OSError."""
