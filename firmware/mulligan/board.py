@@ -5,7 +5,7 @@ import os
 from .agent import Agent
 from .borrow import Borrowed
 from .core import layout
-from .core.errors import FlashError, NoSlot, NotAvailable
+from .core.errors import FlashError, FormatError, NoSlot, NotAvailable
 from .core.journal import Journal
 from .logbook import Log
 from .port import system
@@ -51,7 +51,11 @@ class Device:
                 self.heir = app.trial.slot
                 return
             with Borrowed("settings") as settings:
-                self._config = settings.parse(self._read(_CONFIG))
+                try:
+                    self._config = settings.parse(self._read(_CONFIG))
+                except (NotAvailable, FormatError) as e:  # a vfs that lost it must not keep the board from serving what it has
+                    report("unconfigured", code=e.code, reason=e)
+                    self._config = settings.parse(settings.NONE)
             self.serving.engine = self._config.engine
             self.recovering = action == "recover" or self._system.held(self._config.recovery_pin)
             if not self.recovering:

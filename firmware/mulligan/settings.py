@@ -11,6 +11,8 @@ FIELDS = {
     "order": False, "group": "", "device": "", "watchdog_ms": 0, "recovery_pin": -1, "ssid": "", "password": "", "report": "",
 }  # fmt: skip
 
+NONE = b'{"board":"?"}'  # of a board that lost the file: no board, so that no release is for it
+
 # In the order of the names: MicroPython's dicts keep none.
 Config = namedtuple("Config", tuple(sorted(FIELDS)))  # type: ignore[misc]
 

@@ -12,7 +12,7 @@ from host.conftest import MakeRig
 from host.documents import ROOT, tables
 from host.rig import BOARD, BOOT_MS, Rig
 from mulligan.core import otadata
-from mulligan_host import ceremony, keys, provision, release
+from mulligan_host import ceremony, filesystem, keys, provision, release
 from mulligan_host.artifacts import Part
 from mulligan_host.micropython import MicroPython
 from mulligan_host.virtual.board import VirtualBoard
@@ -532,6 +532,36 @@ def test_a_damaged_app_without_another_leads_to_recovery(board: Board, tmp_path:
     rig.wait("damaged")
     rig.board.wait("^mulligan: recovery")
     runs(rig, app="1.1.0")
+
+
+# A vfs that is damaged
+
+
+@pytest.mark.parametrize("config", [b"", b"{", b'{"url":"http://x/"}'])
+def test_a_vfs_that_lost_its_configuration(board: Board, config: bytes) -> None:
+    """What is confirmed is served all the same; there is no agent, as nobody knows where to ask."""
+    rig = board(on=False)
+    files = filesystem.contents(rig.board.partition("vfs"))
+    files["mulligan.json"] = config
+    rig.board.flash.poke(rig.address("vfs"), filesystem.filesystem(len(rig.board.partition("vfs")), files))
+    rig.board.power_on()
+    assert rig.wait("unconfigured")["code"] == "10"
+    runs(rig)
+
+
+def test_a_vfs_that_does_not_mount(board: Board) -> None:
+    """Stock firmware never comes to boot.py then: no update writes to vfs, so that none can do this, and nothing else is lost."""
+    rig = board(on=False)
+    vfs = rig.board.partition("vfs")
+    rig.board.flash.poke(rig.address("vfs"), bytes(len(vfs)))
+    rig.board.power_on()
+    rig.board.wait("appears to be corrupted")
+    assert rig.all("boot") == []
+    rig.board.power_off()
+    assert set(versions(rig).values()) == {"1.0.0"}
+    rig.board.flash.poke(rig.address("vfs"), vfs)  # by cable
+    rig.board.power_on()
+    runs(rig)
 
 
 # Power cuts

@@ -21,7 +21,7 @@ _NONE = 0xFF
 KINDS = (
     "boot", "activated", "confirmed", "rolled-back", "refused", "installed", "patch-failed", "damaged", "not-serving", "worn",
     "unwritten", "resetting", "root", "fell-back", "stray", "sent", "table-refused", "tables-lost",
-    "uncounted",
+    "uncounted", "unconfigured",
 )  # fmt: skip
 # What ``detail`` holds, by event: a fact of its report.
 _DETAILS = {
