@@ -69,7 +69,7 @@ def comes_back(rig: Rig, blamed: Sequence[str], reason: str) -> None:
     assert reason in rig.wait("rolled-back")["reason"]
     runs(rig)
     rig.held_the_bound(r"^app: version=1\.0\.0 ")
-    assert set(versions(rig).values()) == {"1.0.0"}
+    assert {version for plane, version in versions(rig).items() if plane != "firmware"} == {"1.0.0"}
     assert (sorted(frozen(rig)), rig.state().on_trial(), rig.state().sequence) == (sorted(blamed), [], 0)
     assert rig.wait("refused" if blamed else "found")
 
@@ -206,7 +206,7 @@ def test_a_damaged_app_gives_way_to_the_one_before(board: Board, tmp_path: Path)
     publish(rig, [planes.app(tmp_path, "1.1.0")])
     rig.wait("confirmed")
     rig.board.power_off()
-    rig.board.flash.poke(rig.address("app_1") + 4096, bytes(16))
+    rig.board.flash.poke(rig.address("app_1") + 1024, bytes(16))
     rig.board.power_on()
     assert rig.wait("damaged")["version"] == "1.1.0"
     runs(rig)
@@ -526,7 +526,7 @@ def test_a_held_pin_or_a_command_leads_to_recovery(board: Board) -> None:
 def test_a_damaged_app_without_another_leads_to_recovery(board: Board, tmp_path: Path) -> None:
     rig = board()
     rig.board.power_off()
-    rig.board.flash.poke(rig.address("app_0") + 4096, bytes(16))
+    rig.board.flash.poke(rig.address("app_0") + 1024, bytes(16))
     publish(rig, [planes.app(tmp_path, "1.1.0")])
     rig.board.power_on()
     rig.wait("damaged")

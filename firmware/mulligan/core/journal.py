@@ -90,7 +90,7 @@ class Journal:
             self.mark_start()
 
     def _find(self):
-        found = 0, None, State()
+        latest, place, truth = 0, None, State()
         for at in range(0, self._region.size, RECORD):
             try:
                 self._region.readinto(at, self._check)
@@ -99,9 +99,9 @@ class Journal:
                 number, state = decode(record)
             except (FormatError, FlashError):
                 continue
-            if number > found[0]:
-                found = number, at, state
-        self._number, self._at, self.state = found
+            if number > latest:
+                latest, place, truth = number, at, state
+        self._number, self._at, self.state = latest, place, truth
         self._settle()
 
     def _settle(self):
