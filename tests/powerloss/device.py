@@ -86,6 +86,9 @@ class Link:
             memoryview(into)[:] = self._payload
         return value
 
+    def read(self, address: int, buf: Any) -> None:
+        self.call(Op.READ, address, len(buf), b"", buf)
+
     def payload(self, op: int, a: int = 0) -> bytes:
         self.call(op, a)
         return self._payload
@@ -365,7 +368,9 @@ def wired() -> Iterator[Any]:
     """The module `mulligan.board`, on the chip of ``link``; everything is as it was afterwards."""
     before = set(sys.modules)
     constants = {op.name: int(op) for op in protocol.Op}
-    sys.modules["_virtual"] = _module("_virtual", call=link.call, stop=link.call, payload=link.payload, error=error, **constants)
+    sys.modules["_virtual"] = _module(
+        "_virtual", call=link.call, read=link.read, stop=link.call, payload=link.payload, error=error, **constants
+    )
     _load("machine")
     _load("esp32")
     sys.modules["vfs"] = _vfs
