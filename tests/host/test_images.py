@@ -1,6 +1,7 @@
 """Files for flashing: recognised by content, taken apart, put together under a layout of ours; esptool is the second opinion."""
 
 import json
+import random
 import struct
 import subprocess
 import sys
@@ -12,9 +13,9 @@ import pytest
 from host import firmwares
 from host.models import Command
 from host.refusals import TO_DO
-from mulligan.core.errors import FormatError
+from mulligan.core.errors import FormatError, MulliganError
 from mulligan.core.partitions import decode, encode
-from mulligan_host import boards, images
+from mulligan_host import boards, images, tables
 from mulligan_host.partitions import read_csv
 from mulligan_host.resources import resource
 from mulligan_host.virtual import firmware as virtual
@@ -172,6 +173,24 @@ def test_a_wrong_file(here: Path, command: Command, what: str) -> None:
         assert line.count("\n") == 1
         assert NAME in line
     assert not Path("x").exists()
+
+
+def test_garbage_is_refused_in_one_line() -> None:
+    """Cut anywhere, a byte changed anywhere, put together of two: it is taken for what it is, or refused with its name."""
+    rnd = random.Random(7)
+    whole = [firmwares.combined(chip, 100_000) for chip in ("esp32", "esp32s3")]
+    refused: list[str] = []
+    for turn in range(240):
+        data, other = rnd.sample(whole, 2)
+        at = rnd.choice([rnd.randrange(len(data)), rnd.randrange(64), 0x7000 + rnd.randrange(256), 0xF000 + rnd.randrange(256)])
+        made = (data[:at], data[at:], damaged(at, data), data[:at] + other[at:], rnd.randbytes(at))[turn % 5]
+        for read in (images.firmware, images.app_of, tables.parse):
+            try:
+                read(made, NAME)
+            except MulliganError as e:
+                refused.append(str(e))
+    assert len(refused) > 240
+    assert all(line.startswith(NAME) and "\n" not in line for line in refused)
 
 
 @pytest.mark.parametrize(
