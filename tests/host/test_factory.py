@@ -89,7 +89,8 @@ def test_with_mulligan_frozen_in(work: Path, stack: ExitStack, micropython32: Mi
 def test_what_does_not_fit(work: Path, command: Command) -> None:
     build = ("image", "build", "fw.bin", "--board", "virtual", "-o", "out.bin")
     key = ("--key", "k.pub.pem")
-    assert "give --key (a public key from: mulligan keys new) or --root" in command(*build, "--frozen", code=2)
+    for option in (["--frozen"], ["--url", "https://example.org"], ["--artifact", "digits.mslt"]):
+        assert "give --key (a public key from: mulligan keys new) or --root" in command(*build, *option, code=2)
     assert "take a layout with a larger vfs" in command(*build, *key, code=1)
     twice = ("--frozen", "--artifact", "digits.mslt", "--artifact", "digits.mslt")
     assert "digits 1.0.0: the layout has 1 slot pairs for model: none is left for it" in command(*build, *key, *twice, code=1)

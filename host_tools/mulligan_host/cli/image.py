@@ -44,7 +44,7 @@ def build(
     in its slot. Such an image holds the boards' common secrets, if it has any (--cert-key).
     """
     plan = options.plan(firmware, board_name, layout)
-    if given.keys or given.root or served or frozen:
+    if given != Given() or served or frozen:
         setup = given.setup(plan.board.name, tuple(read_artifact(name) for name in served))
         plan = replace(plan, parts=[*plan.parts, *factory.parts(plan, setup, given.program(), frozen)])
     data = flashing.image(plan)

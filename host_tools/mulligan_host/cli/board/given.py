@@ -24,7 +24,7 @@ _OPTIONS = (
     click.option("--cert", type=_FILE, help="DER of its own certificate, for a server that asks for one."),
     click.option("--cert-key", type=_FILE, help="DER of the private key to --cert; never a key that signs."),
     click.option("--name", help="What releases call its kind.  [default: the board's name]"),
-    click.option("--channel", default="stable", show_default=True),
+    click.option("--channel", default=provision.Setup.channel, show_default=True),
     click.option("--group", default="", help="What orders call its group."),
     click.option("--device", default="", help="What orders call it alone."),
     click.option("--order", is_flag=True, help="Install only what a fleet key orders."),
@@ -37,21 +37,21 @@ _OPTIONS = (
 
 @dataclass(frozen=True)
 class Given:
-    """The options, as they were given."""
+    """The options, as they were given; by itself, as they are where none was."""
 
-    keys: tuple[Path, ...]
-    root: Path | None
-    url: str
-    ca: Path | None
-    cert: Path | None
-    cert_key: Path | None
-    name: str | None
-    channel: str
-    group: str
-    device: str
-    order: bool
-    poll_ms: int
-    app: Path | None
+    keys: tuple[Path, ...] = ()
+    root: Path | None = None
+    url: str = ""
+    ca: Path | None = None
+    cert: Path | None = None
+    cert_key: Path | None = None
+    name: str | None = None
+    channel: str = provision.Setup.channel
+    group: str = ""
+    device: str = ""
+    order: bool = False
+    poll_ms: int = provision.Setup.poll_ms
+    app: Path | None = None
 
     def setup(self, board: str, parts: tuple[Part, ...] = ()) -> provision.Setup:
         """What a board of the kind ``board`` gets; whatever is wrong with a file is found out here.
