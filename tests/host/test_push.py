@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +17,6 @@ from mulligan_host import ceremony, keys, provision, release
 from mulligan_host.desk.report import Event, parse
 from mulligan_host.micropython import MicroPython
 from mulligan_host.virtual.flash import SIZE_4MB
-from mulligan_host.virtual.serial.faults import Faults
 
 pytestmark = [  # of pyserial's on RFC 2217, which leaves the socket of a dead line to the collector
     pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
@@ -115,10 +115,19 @@ def test_a_strangers_release_is_refused(fleet: Fleet, push: Callable[..., Any], 
 
 
 def test_a_push_goes_on_where_the_cable_was_pulled(fleet: Fleet, push: Callable[..., Any]) -> None:
-    """The line dies in the middle; on another cable the next push starts at the last whole chunk."""
+    """The line dies in the second of the patch's chunks; on another cable the next push starts at the last whole one."""
     fleet.publish("1.1.0", rig.image("1.1.0", "1.3.0-slow"))
-    desk = fleet.board(rfc2217=True, faults=Faults(dies_after=56000))  # in the second of the patch's chunks
+    desk = fleet.board(rfc2217=True)
+
+    def pull() -> None:
+        assert desk.server
+        desk.board.wait(r"more 4\d{4} ")
+        desk.server.unplug()
+
+    pulling = threading.Thread(target=pull)
+    pulling.start()
     assert "plug the board in again" in push(desk, code=1)
+    pulling.join()
     fleet.content = desk.peek(0, SIZE_4MB)
     desk.board.power_off()
     desk.__exit__(None, None, None)
