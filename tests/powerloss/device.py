@@ -16,6 +16,7 @@ import time
 import types
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, ClassVar
@@ -319,17 +320,17 @@ def _verified(self: Any, digest: Any, signature: Any, hint: Any = None) -> bool:
     return _known[question]
 
 
-_inspected: dict[bytes, Any] = {}
-_inspect = _loader.inspect
+_surveyed: dict[bytes, Any] = {}
+_survey = _loader.survey
 
 
 def _looked_at(source: Any) -> Any:
-    """loader.inspect, truly done once for each model."""
+    """loader.survey, truly done once for each model; what loads the model uses up what it is given."""
     content = bytearray(source.size)
     source.readinto(0, content)
-    if bytes(content) not in _inspected:
-        _inspected[bytes(content)] = _inspect(source)
-    return _inspected[bytes(content)]
+    if bytes(content) not in _surveyed:
+        _surveyed[bytes(content)] = _survey(source)
+    return deepcopy(_surveyed[bytes(content)])
 
 
 def _run_from(where: str) -> None:
@@ -375,7 +376,7 @@ def wired() -> Iterator[Any]:
     _load("esp32")
     sys.modules["vfs"] = _vfs
     exchanged = []
-    _key.verify, _loader.inspect = _verified, _looked_at
+    _key.verify, _loader.survey = _verified, _looked_at
     try:
         for module in _modules():
             for name, (real, ours) in EXCHANGED.items():
@@ -389,7 +390,7 @@ def wired() -> Iterator[Any]:
         bootloader.load = _loaded
         yield board
     finally:
-        _key.verify, _loader.inspect, bootloader.load = _verify, _inspect, _load_image
+        _key.verify, _loader.survey, bootloader.load = _verify, _survey, _load_image
         for module, name, real in exchanged:
             setattr(module, name, real)
         # What was imported on these modules of a chip must not be found by others.
