@@ -78,7 +78,8 @@ def on_virtual_board(job: Job, mp: MicroPython, heap: int, progress: Progress) -
     outputs = b"".join(a2b_base64(line[len("out ") :]) for line in lines if line.startswith("out "))
     if n != len(job.inputs) or len(outputs) != n * output_size(job.info):
         raise HostError(f"virtual board: {n} of {len(job.inputs)} vectors gave {len(outputs)} bytes")
-    return Run(outputs, "viper" if mp.arch else "plain", us * 1000, "virtual", reads, bytes_read, load_reads, load_bytes, peak)
+    counts = reads, bytes_read, load_reads, load_bytes
+    return Run(outputs, "viper" if mp.arch else "plain", us * 1000, "virtual", *counts, peak, heap)
 
 
 def _sectors(size: int) -> int:

@@ -82,7 +82,7 @@ def install(link: Link, setup: provision.Setup, app: bytes | None, progress: Pro
         done.left[BOOT] = f"yours is {USER_BOOT} now, and ours runs it"
     # boot.py comes last: until then the board boots as it did before.
     order = sorted(changed, key=lambda path: (path == BOOT, path == MAIN, path))
-    _copy(link, {path: changed[path] for path in order}, progress)
+    copy(link, {path: changed[path] for path in order}, progress)
     done.copied = order
     stale = sorted(path for path in seen.files if path.startswith(PACKAGE + "/") and path not in wanted)
     if stale and done.package == PACKAGE:
@@ -112,8 +112,11 @@ def _put(link: Link, subtype: int, content: bytes) -> None:
             link.execute(f"put_at({subtype}, {at}, {piece!r})")
 
 
-def _copy(link: Link, files: Mapping[str, bytes], progress: Progress) -> None:
-    """Copy each under another name, verify it, and then put it in its place: no file is ever half there."""
+def copy(link: Link, files: Mapping[str, bytes], progress: Progress) -> None:
+    """Copy each under another name, verify it, and then put it in its place: no file is ever half there.
+
+    Raises: HostError where vfs is full, or one arrived damaged; DeviceError.
+    """
     parents = {parent.as_posix() for path in files for parent in Path(path).parents} - {"/"}
     link.run("files", sorted(parents))
     total, done = sum(map(len, files.values())), 0
@@ -130,7 +133,7 @@ def _copy(link: Link, files: Mapping[str, bytes], progress: Progress) -> None:
                 raise HostError(f"{link.port}: {path}: vfs is full: remove files, or flash a layout with a larger one") from None
             raise
         if said.strip() != "True":
-            raise HostError(f"{link.port}: {path} arrived damaged: check the cable, and install again; it goes on from there")
+            raise HostError(f"{link.port}: {path} arrived damaged: check the cable, and try again")
 
 
 def _require_room(link: Link, seen: board.Seen, files: Mapping[str, bytes]) -> None:

@@ -108,7 +108,11 @@ class Link:
         try:
             return lines[:-1], json.loads(lines[-1])
         except ValueError:
-            raise HostError(f"{self.port}: garbled answer: check the cable, and that nothing else prints there") from None
+            raise self.garbled() from None
+
+    def garbled(self) -> HostError:
+        """For an answer that is not what the code that ran there prints."""
+        return HostError(f"{self.port}: garbled answer: check the cable, and that nothing else prints there")
 
     def start(self, code: str) -> None:
         """Start ``code``, and don't wait for its end: `line` and `write` are for what it says and wants to hear."""

@@ -51,6 +51,8 @@ class Run:
     load_bytes: int
     peak_heap: int | None
     """The most bytes of the heap in use at a read while the model is loaded and run once; None on CPython."""
+    heap: int | None
+    """All the bytes of the heap that it ran in; None on CPython."""
 
 
 class HeapTooSmall(HostError):
@@ -67,9 +69,8 @@ def on_host(job: Job, progress: Progress) -> Run:
         outputs += engine.infer(vector)
         progress(done + 1)
     source = engine.source
-    return Run(
-        bytes(outputs), "numpy", engine.ns, "wall", source.reads, source.bytes_read, engine.load_reads, engine.load_bytes, None
-    )
+    counts = source.reads, source.bytes_read, engine.load_reads, engine.load_bytes
+    return Run(bytes(outputs), "numpy", engine.ns, "wall", *counts, None, None)
 
 
 def on_port(job: Job, mp: MicroPython, heap: int, progress: Progress) -> Run:
@@ -86,7 +87,7 @@ def on_port(job: Job, mp: MicroPython, heap: int, progress: Progress) -> Run:
         _, us, reads, size, load_reads, load_bytes, _ = facts
         peak = port.run(job.inputs[:1], 2 * heap, peak=True)[0][-1]
         kernels = "viper" if mp.arch else "plain"
-        return Run(outputs, kernels, us * 1000, "wall", reads, size, load_reads, load_bytes, peak)
+        return Run(outputs, kernels, us * 1000, "wall", reads, size, load_reads, load_bytes, peak, heap)
 
 
 class _Port:

@@ -1,4 +1,5 @@
 """Runs a model over raw inputs: ``-m run MODEL INPUTS OUTPUTS STREAM FRESH PEAK``. ../run.py starts it and reads what it prints.
+On a board on a cable it only defines what ../../cable_run.py works with, by the board's own package.
 
 INPUTS and OUTPUTS hold the bytes of the tensors back to back. STREAM: the most bytes that are read from MODEL at a time.
 FRESH: 1 to start each vector from the model's first state. PEAK: 1 to run the first vector only, and collect garbage at each
@@ -19,7 +20,8 @@ class Package:
     __path__ = "p/mulligan"
 
 
-sys.modules["mulligan"] = Package()  # type: ignore[assignment]
+if __name__ == "__main__":
+    sys.modules["mulligan"] = Package()  # type: ignore[assignment]
 from mulligan.tflite.interpreter import Interpreter  # noqa: E402
 
 
@@ -77,4 +79,5 @@ def main():
     print(n, us, reads, size, load[0], load[1], source.peak)
 
 
-main()
+if __name__ == "__main__":
+    main()
