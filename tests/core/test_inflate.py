@@ -104,6 +104,22 @@ def stored(data):
     return b"\x01" + size + bytes([b ^ 0xFF for b in size]) + data
 
 
+def numbers(stream, count):
+    coder = inflate.Inflated()
+    coder.begin(len(stream))
+    coder.feed(Body(stream))
+    return [coder.number(0) for _ in range(count)]
+
+
+def test_numbers_are_read_wherever_the_stream_has_their_bytes():
+    expected = [0, 127, 128, 300, 1 << 20, (1 << 28) - 1, (1 << 31) - 1]
+    assert numbers(unhexlify("63a86f605cc3d4d0e0f0ffffff7a20fecfce40840800"), 21) == expected * 3  # by zlib; the last in matches
+    plain = unhexlify("007f8001ac02808040ffffff7fffffffff07")
+    assert numbers(stored(plain), 7) == expected
+    for stream in (unhexlify("6b686868e00000"), stored(b"\x80\x80\x80\x80\x08"), stored(b"\xff" * 9)):
+        raises(PatchError, numbers, stream, 1)  # 32 bits; more than 5 bytes
+
+
 def test_streams_are_read_whatever_is_asked_for_at_once():
     for stream, expected in STREAMS:
         stream = unhexlify(stream)
@@ -189,7 +205,9 @@ def test_both_forms_read_the_same():
                 out.append((found, bytes(target), bytes(window)))
                 if found < 0:
                     break
-                out.append((module.byte(state, data, codes, window), place(state)))
+                digits = bytearray(b"\x80\x81\0\0\0")
+                found = module.number(state, data, codes, window, digits, turn % 3)
+                out.append((found, bytes(digits), bytes(window), place(state)))
             results.append(out)
         assert results[0] == results[1]
 

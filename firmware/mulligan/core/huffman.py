@@ -147,18 +147,37 @@ def symbols(_, __, ___, state, data, codes, window, target, to, old, start, coun
     return -1 if 8 * state[AT] - state[HELD] > 8 * state[END] else made
 
 
-def byte(state, data, codes, window):
-    """The next byte of the output; -1 where that takes more than a look at ``codes``."""
-    if not state[OPEN] or state[LENGTH] or (state[HELD] < 15 and state[AT] > state[LIMIT]):
-        return -1
-    _refill(state, data, 15)
-    code = codes[state[BITS] & (1 << WIDTH) - 1]
-    if code > 4095:
-        return -1
-    take(state, data, code & 15)
-    window[state[MADE] & 1023] = code >> 4
-    state[MADE] += 1
-    return code >> 4
+def number(state, data, codes, window, digits, count):
+    """An unsigned LEB128 integer of 31 bits, of whose bytes ``digits`` has the first ``count``; it gets the others.
+
+    Where there are ``n`` of these and the next takes more than a look at ``codes``, or is one too many: -1 - n.
+    """
+    value = digits[count - 1] if count else 128
+    while value > 127 and count < 5 and state[OPEN]:
+        if state[LENGTH]:
+            if not state[BACK]:
+                break
+            value = window[state[MADE] - state[BACK] & 1023]
+            state[LENGTH] -= 1
+        else:
+            if state[HELD] < 15 and state[AT] > state[LIMIT]:
+                break
+            _refill(state, data, 15)
+            code = codes[state[BITS] & (1 << WIDTH) - 1]
+            if code > 4095:
+                break
+            take(state, data, code & 15)
+            value = code >> 4
+        window[state[MADE] & 1023] = value
+        state[MADE] += 1
+        digits[count] = value
+        count += 1
+    if value > 127 or (count == 5 and value > 7):
+        return -1 - count
+    value = 0
+    for i in range(count):
+        value |= (digits[i] & 127) << 7 * i
+    return value
 
 
 def _match(state, data, codes, value):

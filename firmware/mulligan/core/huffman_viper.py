@@ -307,28 +307,48 @@ def symbols(bits: int, held: int, code: int, state: ptr32, data: ptr8, codes: pt
 
 
 @micropython.viper
-def byte(state: ptr32, data: ptr8, codes: ptr16, window: ptr8) -> int:
-    if state[6] == 0 or state[7]:
-        return -1
+def number(state: ptr32, data: ptr8, codes: ptr16, window: ptr8, digits: ptr8, count: int) -> int:
     bits = state[0]
     held = state[1]
-    if held < 15:
-        at = state[2]
-        if at > state[4]:
-            return -1
-        bits |= data[at] << held | data[at + 1] << held + 8
-        state[2] = at + 2
-        held += 16
-    code = codes[bits & 511]
-    n = code & 15
-    if code > 4095:
-        n = 0
-        code = -1
-    else:
-        code >>= 4
-        at = state[5]
-        window[at & 1023] = code
-        state[5] = at + 1
-    state[0] = bits >> n
-    state[1] = held - n
-    return code
+    at = state[2]
+    made = state[5]
+    length = state[7]
+    back = state[8]
+    value = 128
+    if count:
+        value = digits[count - 1]
+    while value > 127 and count < 5 and state[6]:
+        if length:
+            if back == 0:
+                break
+            value = window[made - back & 1023]
+            length -= 1
+        else:
+            if held < 15:
+                if at > state[4]:
+                    break
+                bits |= data[at] << held | data[at + 1] << held + 8
+                at += 2
+                held += 16
+            code = codes[bits & 511]
+            if code > 4095:
+                break
+            bits >>= code & 15
+            held -= code & 15
+            value = code >> 4
+        window[made & 1023] = value
+        made += 1
+        digits[count] = value
+        count += 1
+    state[0] = bits
+    state[1] = held
+    state[2] = at
+    state[5] = made
+    state[7] = length
+    if value > 127 or (count == 5 and value > 7):
+        return -1 - count
+    value = 0
+    while count:
+        count -= 1
+        value = value << 7 | digits[count] & 127
+    return value

@@ -24,14 +24,14 @@ from .codes import (
     WIDTH,
 )
 from .errors import PatchError
-from .kinds import COPY
+from .kinds import COPY, LITERAL
 
 try:
     from .blend_viper import copy, gather32
-    from .huffman_viper import build, byte, lengths, start, symbols
+    from .huffman_viper import build, lengths, number, start, symbols
 except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; .mpy of another architecture
     from .blend import copy, gather32
-    from .huffman import build, byte, lengths, start, symbols
+    from .huffman import build, lengths, number, start, symbols
 
 WINDOW_BITS = 10  # all the memory that a decoder on a small device has to give
 
@@ -50,7 +50,7 @@ class Inflated:
         self._codes = array("H", bytes(2 * CODES))
         self._window = bytearray(1 << WINDOW_BITS)
         self._lengths = bytearray(320)
-        self._one = bytearray(1)
+        self._digits = bytearray(5)  # of a number
         self.left = 0  # bytes of the chunk that were not read yet
 
     def begin(self, size):
@@ -61,8 +61,8 @@ class Inflated:
         self.left = size
 
     def hungry(self):
-        """Whether feed() must come first, before anything else is asked for."""
-        return self.left and self.held() < _AHEAD
+        """Whether feed() must come before number()."""
+        return self.left and self._state[END] - self._state[AT] < _AHEAD
 
     def held(self):
         """How many bytes were read and not used yet."""
@@ -83,55 +83,52 @@ class Inflated:
         state[LIMIT] = rest + count - _SYMBOL if self.left else rest + count + 2
 
     def number(self, context):
-        """An unsigned LEB128 integer; too large for anything if it has more than 31 bits. Raises: PatchError."""
-        value = shift = 0
-        while shift < 35:
-            b = byte(self._state, self._input, self._codes, self._window)
-            if b < 0:
-                if not self._output(self._one, 0, self._one, 0, 1, False):
-                    break
-                b = self._one[0]
-            value |= (b & 0x7F) << shift
-            if b < 0x80:
+        """An unsigned LEB128 integer of 31 bits at most. Raises: PatchError."""
+        digits = self._digits
+        count = 0
+        while True:
+            value = number(self._state, self._input, self._codes, self._window, digits, count)
+            if value >= 0:
                 return value
-            shift += 7
-        raise _damaged()
-
-    def bytes(self, kind, target, to, old, start, count, place):
-        """Fill up to ``count`` bytes of ``target[to:]``, for what has a base with the sums of ``old[start:]`` and what is read.
-
-        How many: 0 if feed() must come first. Raises: PatchError.
-        """
-        return self._output(target, to, old, start, count, kind >= COPY)
+            count = ~value
+            if count == 5 or not self.bytes(LITERAL, digits, count, digits, 0, 1, 0):
+                raise _damaged()
+            count += 1
 
     def words(self, target, count, which, scratch, at):
         """Add ``count`` differences to the words of ``target``; how many: 0 if feed() must come first. Raises: PatchError.
 
         ``scratch[at:]``: 4 bytes each, which stay as they are until all have come.
         """
-        self._part += self._output(scratch, at + self._part, target, 0, 4 * count - self._part, False)
+        self._part += self.bytes(LITERAL, scratch, at + self._part, target, 0, 4 * count - self._part, 0)
         if self._part < 4 * count:
             return 0
         self._part = 0
         gather32(target, scratch, at, count)
         return count
 
-    def _output(self, target, to, old, start, count, added):
-        """What symbols() does, from block to block."""
+    def bytes(self, kind, target, to, old, start, count, place):
+        """Fill up to ``count`` bytes of ``target[to:]``, for what has a base with the sums of ``old[start:]`` and what is read.
+
+        How many: 0 if feed() must come first. Raises: PatchError.
+        """
         state = self._state
-        end = to + count
-        start -= to
+        done = 0
         while True:
-            made = symbols(0, 0, 0, state, self._input, self._codes, self._window, target, to, old, start + to, end - to, added)
-            to += made
-            if to == end:
-                return count
+            made = symbols(
+                0, 0, 0, state, self._input, self._codes, self._window, target, to, old, start, count - done, kind >= COPY
+            )
             if made < 0:
                 raise _damaged()
+            done += made
+            if done == count:
+                return done
             if state[OPEN] or not self._begin_block():
                 if not self.left:
                     raise _damaged()
-                return count - (end - to)
+                return done
+            to += made
+            start += made
 
     def _begin_block(self):
         """Read the head of the next block, which must be; whether it is there. Raises: PatchError."""

@@ -45,7 +45,7 @@ class Ranged:
 
     def hungry(self):
         """Whether feed() must come before number()."""
-        return self.left and self.held() < _AHEAD
+        return self.left and self._state[c.END] - self._state[c.AT] < _AHEAD
 
     def held(self):
         """How many bytes were read and not used yet."""

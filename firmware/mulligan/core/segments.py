@@ -88,27 +88,37 @@ class Decoder:
         hasher = sha256()
         coder.begin(patch.size_in_patch(header, index))
         while self._made < end:
-            if coder.hungry():
+            if self._missing or not self._left:
+                if coder.hungry():
+                    coder.feed(source)
+                    yield
+                if self._missing:
+                    self._next_factor()
+                else:
+                    self._segment()
+                if self._missing:
+                    continue
+            words = self._kind >= ADD32
+            count = self._words() if words else self._bytes()
+            if not count:
                 coder.feed(source)
                 yield
-            if self._missing:
-                self._next_factor()
-            elif self._left:
-                count = self._words() if self._kind >= ADD32 else self._bytes()
-                self._left -= count >> 2 if self._kind >= ADD32 else count
-                self._made += count
-                self._fill += count
-                while self._fill >= PIECE or (self._made == end and self._fill):
-                    count = min(self._fill, PIECE)
-                    some = self._full if count == PIECE else self._full[:count]
-                    hasher.update(some)
-                    sink(some)
-                    self._fill -= count
-                    if self._fill:
-                        copy(piece, 0, piece, PIECE, self._fill)
-                    yield
-            else:
-                self._segment()
+                continue
+            self._left -= count >> 2 if words else count
+            self._made += count
+            self._fill = fill = self._fill + count
+            while fill >= PIECE or (fill and self._made == end):
+                count = min(fill, PIECE)
+                some = self._full if count == PIECE else self._full[:count]
+                hasher.update(some)
+                sink(some)
+                self._fill = fill = fill - count
+                if fill:
+                    copy(piece, 0, piece, PIECE, fill)
+                yield
+        while coder.hungry():  # what ends the stream stands behind the last byte
+            coder.feed(source)
+            yield
         if coder.left or patch.check(hasher) != patch.check_of(header, index):
             raise PatchError("patch: chunk {} does not yield what the table says".format(index))
 
@@ -172,7 +182,9 @@ class Decoder:
         """Decode the next bytes of the segment into the piece, and say how many."""
         kind, fill = self._kind, self._fill  # two at once: MicroPython makes a tuple of four
         piece, old = self._piece, self._old
-        count = min(self._left, PIECE - fill)
+        count = self._left
+        if count > PIECE - fill:
+            count = PIECE - fill
         if kind < REPEAT:
             return self._coder.bytes(kind, piece, fill, old, 0, count, self._made)
         if kind == REPEAT:
