@@ -34,7 +34,6 @@ from mulligan_host.virtual.flash import SECTOR
 
 SIZE_16MB = 16 << 20
 
-HEAP = None
 BOARD = "virtual"
 NAME = "digits"
 VECTORS = 4
@@ -156,7 +155,7 @@ class Rig:
         url: str = "",
         credentials: tuple[bytes, bytes] = (b"", b""),
         bits: int = 32,
-        heap: int | None = HEAP,
+        heap: int | None = None,
         told: dict[str, Any] | None = None,
         carried: bool = False,
     ) -> None:

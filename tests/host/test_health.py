@@ -104,10 +104,9 @@ serving.Serving.reserve = reserve
 """
 
 
-def test_a_larger_arena_gets_its_room_from_a_reset(make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_larger_arena_gets_its_room_from_a_reset(make_rig: MakeRig) -> None:
     """At that boot the arena is allocated before anything else, so that it fits; the confirmed version serves all the same."""
-    monkeypatch.setattr("host.rig.HEAP", 200 * 1024)
-    rig = make_rig(prelude=IN_PIECES)
+    rig = make_rig(prelude=IN_PIECES, heap=200 * 1024)
     rig.on()
     rig.publish("1.1.0", with_arena(image("1.1.0"), 80000))
     rig.wait("resetting")
