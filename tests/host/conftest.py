@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from host import planes
 from host.models import Command
 from host.refusals import Run, assert_error, tree
 from host.rig import Rig
@@ -29,6 +30,21 @@ def make_rig(tmp_path: Path, micropythons: list[MicroPython]) -> Iterator[MakeRi
             return made[-1]
 
         yield make
+
+
+@pytest.fixture
+def board(make_rig: MakeRig, tmp_path: Path) -> planes.Board:
+    """Make a board whose app 1.0.0 and config 1.0.0 (level 1) run beside model 1.0.0, and switch it on."""
+
+    def make(fault: str = "", files: dict[str, bytes] | None = None, on: bool = True, **told: Any) -> Rig:
+        app = planes.app(tmp_path, "1.0.0", fault or planes.FINE, files=files)
+        rig = make_rig(released=False, told={"parts": [app, planes.config("1.0.0", level=1)], **told})
+        if on:
+            rig.board.power_on()
+            planes.runs(rig)
+        return rig
+
+    return make
 
 
 @pytest.fixture

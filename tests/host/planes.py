@@ -1,11 +1,14 @@
-"""Artifacts of the planes beside the model, for tests: apps that say their version and do as told, configs, firmwares."""
+"""Artifacts of the planes beside the model, for tests: apps that say their version and do as told, configs, firmwares; and what
+becomes of them on a board."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from host import rig as rigs
-from mulligan_host import apps, artifacts
+from host.rig import BOARD, BOOT_MS, Rig
+from mulligan_host import apps, artifacts, release
 from mulligan_host.artifacts import Part
 from mulligan_host.micropython import MicroPython
 from mulligan_host.virtual import firmware
@@ -45,6 +48,14 @@ while True:
     mulligan.step()
 """
 FINE = "def before(): pass\ndef within(): pass\n"
+RAISES = "def before(): raise ValueError('in main.py')\n"
+HANGS = "def before():\n    while True: pass\ndef within(): pass\n"
+
+HEALTH = release.Health(correct=0, attempts=2, deadline_ms=4000, watchdog_ms=2000, heap=0)
+SET_BOOT_MS = 1000  # more that it takes a board to boot another firmware: set_boot hashes it
+
+Board = Callable[..., Rig]
+"""The fixture `board`."""
 
 
 def app(
@@ -81,3 +92,41 @@ def system(version: str, mp: MicroPython, **behaviour: Any) -> Part:
 def model(version: str, **options: Any) -> Part:
     """Return a digits model."""
     return artifacts.recognise(rigs.image(version, **options))
+
+
+def everything(work: Path, mp: MicroPython, fault: str = "", **options: Any) -> list[Part]:
+    """Return a set of all planes; ``options``: of its model."""
+    return [system("2.0.0", mp), app(work, "1.1.0", fault or FINE), config("1.1.0", level=2), model("1.1.0", **options)]
+
+
+def runs(rig: Rig, app: str = "1.0.0", model: str = "1.0.0", config: int | None = 1) -> None:
+    """Wait until the app says that it runs with these."""
+    rig.board.wait(f"^app: version={app} model={model} config={config}$")
+
+
+def publish(rig: Rig, parts: Sequence[Part], version: str = "2.0.0", health: release.Health = HEALTH) -> None:
+    """Publish a signed release of ``parts``."""
+    boot_ms = BOOT_MS + SET_BOOT_MS * any(part.plane == "firmware" for part in parts)
+    rig.directory.build(release.Order(list(parts), [BOARD], health, version, boot_ms=boot_ms))
+    rig.directory.sign(version, rig.signer)
+
+
+def versions(rig: Rig) -> dict[str, str]:
+    """By plane, what the journal has confirmed."""
+    return {entry.plane: entry.image.version for entry in rig.state().entries if entry.image}
+
+
+def frozen(rig: Rig) -> list[str]:
+    """The planes with a version that is not tried again."""
+    return [entry.plane for entry in rig.state().entries if entry.frozen]
+
+
+def comes_back(rig: Rig, blamed: Sequence[str], reason: str) -> None:
+    """The set that was published ends in a rollback, as a whole, within the bound; the old app runs again."""
+    rig.wait("activated")
+    assert reason in rig.wait("rolled-back")["reason"]
+    runs(rig)
+    rig.held_the_bound(r"^app: version=1\.0\.0 ")
+    assert {version for plane, version in versions(rig).items() if plane != "firmware"} == {"1.0.0"}
+    assert (sorted(frozen(rig)), rig.state().on_trial(), rig.state().sequence) == (sorted(blamed), [], 0)
+    assert rig.wait("refused" if blamed else "found")
