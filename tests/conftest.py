@@ -76,8 +76,10 @@ class UpyItem(pytest.Item):
             raise UpyFailure(str(e)) from e
         if mp is None:
             pytest.skip(missing_reason(self.bits))
-        heap = re.search(r'^HEAP = "(\w+)"', self.path.read_text(encoding="utf-8"), re.MULTILINE)
-        command = mp.command(TESTS / "upy_runner.py", self.path, build_package(mp), TESTS, heap=heap[1] if heap else "4M")
+        # HEAP is what it takes on 32-bit words, as on the chip: objects of 64-bit ones are twice as large.
+        given = re.search(r'^HEAP = "(\d+)k"', self.path.read_text(encoding="utf-8"), re.MULTILINE)
+        heap = f"{int(given[1]) * mp.bits // 32}k" if given else "4M"
+        command = mp.command(TESTS / "upy_runner.py", self.path, build_package(mp), TESTS, heap=heap)
         try:
             done = subprocess.run(
                 command,

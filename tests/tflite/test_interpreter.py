@@ -9,7 +9,7 @@ from mulligan.tflite.interpreter import Interpreter
 from mulligan.tflite.loader import inspect
 from tflite.models import DATA, MODELS, FileSource, MappedSource, Random, load
 
-HEAP = "256k"  # for 64-bit words; test_tflite_exact runs the model in 128k on 32-bit ones
+HEAP = "256k"  # test_tflite_exact runs the model in 128k
 
 DIGITS = MODELS + "digits-1.0.0.tflite"
 CLASSIFIER = DATA + "classifier.tflite"
