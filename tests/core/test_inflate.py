@@ -4,6 +4,7 @@ from array import array
 from binascii import unhexlify
 
 from common import raises
+from core.chance import Random
 from mulligan.core import codes as c
 from mulligan.core import huffman, inflate, kinds
 from mulligan.core.errors import PatchError
@@ -15,20 +16,6 @@ except (ImportError, SyntaxError, ValueError):  # CPython, or no native emitter:
 
 HEAP = "256k"
 FOX = b"the quick brown fox " * 20
-
-
-class Random:
-    """The same on every machine: 31-bit linear congruences (numbers of glibc's TYPE_0)."""
-
-    def __init__(self, seed):
-        self.seed = seed
-
-    def __call__(self, limit):
-        self.seed = (self.seed * 1103515245 + 12345) & 0x7FFFFFFF
-        return (self.seed >> 8) % limit
-
-    def bytes(self, count):
-        return bytearray([self(256) for _ in range(count)])
 
 
 def skewed():

@@ -2,6 +2,7 @@
 
 from array import array
 
+from core.chance import Random
 from mulligan.core import blend, entropy, rescale
 from mulligan.core import contexts as c
 
@@ -10,20 +11,6 @@ try:
     from mulligan.core import entropy_viper as coded
 except (ImportError, SyntaxError, ValueError):  # CPython, or no native emitter: then the plain form is held to its own promise
     fast, coded = blend, entropy
-
-
-class Random:
-    """The same on every machine: 31-bit linear congruences (numbers of glibc's TYPE_0)."""
-
-    def __init__(self, seed):
-        self.seed = seed
-
-    def __call__(self, limit):
-        self.seed = (self.seed * 1103515245 + 12345) & 0x7FFFFFFF
-        return (self.seed >> 8) % limit
-
-    def bytes(self, count):
-        return bytearray([self(256) for _ in range(count)])
 
 
 def both(function, *arguments):

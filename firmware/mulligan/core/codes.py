@@ -21,10 +21,12 @@ LENGTH = 7
 BACK = 8
 STATE = 9
 
+WINDOW_BITS = 10  # all the memory that a decoder on a small device has to give
+WINDOW = 1 << WINDOW_BITS
 WIDTH = 9  # bits that the table of literals and lengths is looked up by
 LENGTHS_WIDTH = 7  # the same while there is the table of the lengths of codes in its place
 DISTANCE_WIDTH = 5
 LONG = 0x8000
 FIRST_DISTANCE = 288  # values: bytes, 256 for the end of a block, lengths, and from here on distances
-DISTANCES = 818  # (1 << WIDTH) + 18 + FIRST_DISTANCE
-CODES = 900  # DISTANCES + (1 << DISTANCE_WIDTH) + 18 + 32
+DISTANCES = (1 << WIDTH) + 18 + FIRST_DISTANCE
+CODES = DISTANCES + (1 << DISTANCE_WIDTH) + 18 + 32

@@ -19,6 +19,7 @@ from .codes import (
     MADE,
     OPEN,
     WIDTH,
+    WINDOW,
 )
 
 
@@ -121,7 +122,7 @@ def symbols(_, __, ___, state, data, codes, window, target, to, old, start, coun
     while made < count and state[OPEN]:
         if state[LENGTH]:
             if state[BACK]:
-                value = window[state[MADE] - state[BACK] & 1023]
+                value = window[state[MADE] - state[BACK] & WINDOW - 1]
             elif state[AT] < state[END]:
                 value = data[state[AT]]
                 state[AT] += 1
@@ -140,7 +141,7 @@ def symbols(_, __, ___, state, data, codes, window, target, to, old, start, coun
                 return -1
             if value > 255:
                 continue
-        window[state[MADE] & 1023] = value
+        window[state[MADE] & WINDOW - 1] = value
         state[MADE] += 1
         target[to + made] = value + old[start + made] & 0xFF if added else value
         made += 1
@@ -157,7 +158,7 @@ def number(state, data, codes, window, digits, count):
         if state[LENGTH]:
             if not state[BACK]:
                 break
-            value = window[state[MADE] - state[BACK] & 1023]
+            value = window[state[MADE] - state[BACK] & WINDOW - 1]
             state[LENGTH] -= 1
         else:
             if state[HELD] < 15 and state[AT] > state[LIMIT]:
@@ -168,7 +169,7 @@ def number(state, data, codes, window, digits, count):
                 break
             take(state, data, code & 15)
             value = code >> 4
-        window[state[MADE] & 1023] = value
+        window[state[MADE] & WINDOW - 1] = value
         state[MADE] += 1
         digits[count] = value
         count += 1

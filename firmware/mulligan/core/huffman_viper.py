@@ -1,10 +1,28 @@
 """What ``huffman`` does, as machine code, for ports with a native emitter. Right on words of 32 bits (ESP32) and of 64.
 
-The numbers of state and codes are those of the module ``codes``. A port keeps the first three arguments of a function in
-registers. Where these are not used, they are there for that.
+A port keeps the first three arguments of a function in registers. Where these are not used, they are there for that.
 """
 
 import micropython
+
+from .codes import (
+    AT,
+    BACK,
+    BITS,
+    DISTANCE_WIDTH,
+    DISTANCES,
+    END,
+    FIRST_DISTANCE,
+    HELD,
+    LENGTH,
+    LENGTHS_WIDTH,
+    LIMIT,
+    LONG,
+    MADE,
+    OPEN,
+    WIDTH,
+    WINDOW,
+)
 
 
 @micropython.viper
@@ -14,7 +32,7 @@ def build(codes: ptr16, lengths: ptr8, start: int, count: int, at: int, width: i
     counts = at + size
     place = counts + 18
     while i < place:
-        codes[i] = 0x8000
+        codes[i] = LONG
         if i >= counts:
             codes[i] = 0
         i += 1
@@ -50,7 +68,7 @@ def build(codes: ptr16, lengths: ptr8, start: int, count: int, at: int, width: i
                     step = width
                     value = word >> n - width
                     word = value
-                    value = 0x8000 | value << 4
+                    value = LONG | value << 4
                 turned = 0
                 k = 0
                 while k < step:
@@ -67,10 +85,10 @@ def build(codes: ptr16, lengths: ptr8, start: int, count: int, at: int, width: i
 
 @micropython.viper
 def start(state: ptr32, data: ptr8, lengths: ptr8, order: ptr8) -> int:
-    bits = state[0]
-    held = state[1]
-    at = state[2]
-    end = state[3]
+    bits = state[BITS]
+    held = state[HELD]
+    at = state[AT]
+    end = state[END]
     i = -3
     total = 0
     left = 0
@@ -99,18 +117,18 @@ def start(state: ptr32, data: ptr8, lengths: ptr8, order: ptr8) -> int:
         bits >>= k
         held -= k
         i += 1
-    state[0] = bits
-    state[1] = held
-    state[2] = at
+    state[BITS] = bits
+    state[HELD] = held
+    state[AT] = at
     return total
 
 
 @micropython.viper
 def lengths(state: ptr32, data: ptr8, codes: ptr16, lengths: ptr8, count: int) -> int:
-    bits = state[0]
-    held = state[1]
-    at = state[2]
-    end = state[3]
+    bits = state[BITS]
+    held = state[HELD]
+    at = state[AT]
+    end = state[END]
     i = 0
     last = 0
     while i < count:
@@ -120,7 +138,7 @@ def lengths(state: ptr32, data: ptr8, codes: ptr16, lengths: ptr8, count: int) -
             at += 1
             held += 8
             continue
-        code = codes[bits & 127]
+        code = codes[bits & (1 << LENGTHS_WIDTH) - 1]
         n = code & 15
         code >>= 4
         if n == 0 or (code == 16 and i == 0):
@@ -148,54 +166,54 @@ def lengths(state: ptr32, data: ptr8, codes: ptr16, lengths: ptr8, count: int) -
             lengths[i] = last
             i += 1
             n -= 1
-    state[0] = bits
-    state[1] = held
-    state[2] = at
+    state[BITS] = bits
+    state[HELD] = held
+    state[AT] = at
     return 1
 
 
 @micropython.viper
 def symbols(bits: int, held: int, code: int, state: ptr32, data: ptr8, codes: ptr16, window: ptr8, target: ptr8, to: int,
             old: ptr8, start: int, count: int, added: int) -> int:  # fmt: skip
-    bits = state[0]
-    held = state[1]
-    at = state[2]
-    limit = state[4]
-    made = state[5]
-    length = state[7]
-    back = state[8]
+    bits = state[BITS]
+    held = state[HELD]
+    at = state[AT]
+    limit = state[LIMIT]
+    made = state[MADE]
+    length = state[LENGTH]
+    back = state[BACK]
     start -= to
     first = to
     count += to
     table = far = 0
-    mask = 511
-    if state[6] == 0:
+    mask = (1 << WIDTH) - 1
+    if state[OPEN] == 0:
         count = to
     while to < count:
         if length:
             value = length
             if value > count - to:
                 value = count - to
-            if back == 0 and value > state[3] - at:
-                value = state[3] - at
+            if back == 0 and value > state[END] - at:
+                value = state[END] - at
                 if value < 1:
                     break
             length -= value
             value += to
             while to < value:
                 if back:
-                    code = window[made - back & 1023]
+                    code = window[made - back & WINDOW - 1]
                 else:
                     code = data[at]
                     at += 1
-                window[made & 1023] = code
+                window[made & WINDOW - 1] = code
                 made += 1
                 if added:
                     code += old[start + to]
                 target[to] = code
                 to += 1
             if back == 0 and length == 0:
-                state[6] = 0
+                state[OPEN] = 0
                 break
             continue
         if far == 0:
@@ -206,13 +224,13 @@ def symbols(bits: int, held: int, code: int, state: ptr32, data: ptr8, codes: pt
                     bits |= data[at] << held | data[at + 1] << held + 8
                     at += 2
                     held += 16
-                code = codes[bits & 511]
+                code = codes[bits & (1 << WIDTH) - 1]
                 if code > 4095:
                     break
                 bits >>= code & 15
                 held -= code & 15
                 code >>= 4
-                window[made & 1023] = code
+                window[made & WINDOW - 1] = code
                 made += 1
                 if added:
                     code += old[start + to]
@@ -229,8 +247,8 @@ def symbols(bits: int, held: int, code: int, state: ptr32, data: ptr8, codes: pt
             counts = table + mask + 1
             place = counts + codes[counts + 17]
             least = codes[counts + 16]
-            word = (code & 0x7FFF) >> 3
-            n = 5 if table else 9
+            word = (code & LONG - 1) >> 3
+            n = DISTANCE_WIDTH if table else WIDTH
             while True:
                 if n == 15:
                     return -1
@@ -248,7 +266,7 @@ def symbols(bits: int, held: int, code: int, state: ptr32, data: ptr8, codes: pt
         held -= code & 15
         code >>= 4
         if code < 256:
-            window[made & 1023] = code
+            window[made & WINDOW - 1] = code
             made += 1
             if added:
                 code += old[start + to]
@@ -256,10 +274,10 @@ def symbols(bits: int, held: int, code: int, state: ptr32, data: ptr8, codes: pt
             to += 1
             continue
         if code == 256:
-            state[6] = 0
+            state[OPEN] = 0
             break
         extra = 0
-        if code < 288:
+        if code < FIRST_DISTANCE:
             code -= 257
             value = code + 3
             if code > 7:
@@ -271,7 +289,7 @@ def symbols(bits: int, held: int, code: int, state: ptr32, data: ptr8, codes: pt
                     extra = 0
                     value = 258
         else:
-            code -= 288
+            code -= FIRST_DISTANCE
             value = code + 1
             if code > 3:
                 extra = (code >> 1) - 1
@@ -286,65 +304,65 @@ def symbols(bits: int, held: int, code: int, state: ptr32, data: ptr8, codes: pt
             held -= extra
         if far == 0:
             far = value
-            table = 818
-            mask = 31
+            table = DISTANCES
+            mask = (1 << DISTANCE_WIDTH) - 1
             continue
-        if value > made or value > 1024:
+        if value > made or value > WINDOW:
             return -1
         length = far
         back = value
         far = table = 0
-        mask = 511
-    if (at << 3) - held > state[3] << 3:
+        mask = (1 << WIDTH) - 1
+    if (at << 3) - held > state[END] << 3:
         return -1
-    state[0] = bits
-    state[1] = held
-    state[2] = at
-    state[5] = made
-    state[7] = length
-    state[8] = back
+    state[BITS] = bits
+    state[HELD] = held
+    state[AT] = at
+    state[MADE] = made
+    state[LENGTH] = length
+    state[BACK] = back
     return to - first
 
 
 @micropython.viper
 def number(state: ptr32, data: ptr8, codes: ptr16, window: ptr8, digits: ptr8, count: int) -> int:
-    bits = state[0]
-    held = state[1]
-    at = state[2]
-    made = state[5]
-    length = state[7]
-    back = state[8]
+    bits = state[BITS]
+    held = state[HELD]
+    at = state[AT]
+    made = state[MADE]
+    length = state[LENGTH]
+    back = state[BACK]
     value = 128
     if count:
         value = digits[count - 1]
-    while value > 127 and count < 5 and state[6]:
+    while value > 127 and count < 5 and state[OPEN]:
         if length:
             if back == 0:
                 break
-            value = window[made - back & 1023]
+            value = window[made - back & WINDOW - 1]
             length -= 1
         else:
             if held < 15:
-                if at > state[4]:
+                if at > state[LIMIT]:
                     break
                 bits |= data[at] << held | data[at + 1] << held + 8
                 at += 2
                 held += 16
-            code = codes[bits & 511]
+            code = codes[bits & (1 << WIDTH) - 1]
             if code > 4095:
                 break
             bits >>= code & 15
             held -= code & 15
             value = code >> 4
-        window[made & 1023] = value
+        window[made & WINDOW - 1] = value
         made += 1
         digits[count] = value
         count += 1
-    state[0] = bits
-    state[1] = held
-    state[2] = at
-    state[5] = made
-    state[7] = length
+    state[BITS] = bits
+    state[HELD] = held
+    state[AT] = at
+    state[MADE] = made
+    state[LENGTH] = length
     if value > 127 or (count == 5 and value > 7):
         return -1 - count
     value = 0

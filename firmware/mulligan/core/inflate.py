@@ -22,6 +22,7 @@ from .codes import (
     OPEN,
     STATE,
     WIDTH,
+    WINDOW,
 )
 from .errors import PatchError
 from .kinds import COPY, LITERAL
@@ -32,8 +33,6 @@ try:
 except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; .mpy of another architecture
     from .blend import copy, gather32
     from .huffman import build, lengths, number, start, symbols
-
-WINDOW_BITS = 10  # all the memory that a decoder on a small device has to give
 
 _HEAD = 320  # more bytes than the head of a block takes
 _AHEAD = _HEAD + 96  # and more than all numbers take that are asked for between two looks at hungry()
@@ -48,7 +47,7 @@ class Inflated:
         self._view = memoryview(self._input)
         self._state = array("I", bytes(4 * STATE))
         self._codes = array("H", bytes(2 * CODES))
-        self._window = bytearray(1 << WINDOW_BITS)
+        self._window = bytearray(WINDOW)
         self._lengths = bytearray(320)
         self._digits = bytearray(5)  # of a number
         self.left = 0  # bytes of the chunk that were not read yet

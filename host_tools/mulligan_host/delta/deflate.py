@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from mulligan.core import inflate
+from mulligan.core import codes
 
 from . import huffman, lz77
 from .lz77 import Token
@@ -28,7 +28,7 @@ def quick(data: bytes) -> bytes:
     """Return the shortest stream that zlib's strategies give, stored as it is for one."""
 
     def run(level: int, strategy: int) -> bytes:
-        deflater = zlib.compressobj(level, zlib.DEFLATED, -inflate.WINDOW_BITS, 9, strategy)
+        deflater = zlib.compressobj(level, zlib.DEFLATED, -codes.WINDOW_BITS, 9, strategy)
         return deflater.compress(data) + deflater.flush()
 
     best = [run(9, strategy) for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED, zlib.Z_RLE)]

@@ -17,14 +17,14 @@ def positions(base: bytes, new: bytes) -> NDArray[np.int64]:
         return found
     control, _, _ = bsdiff4.core.diff(base, new)
     at = base_at = 0
-    for matched, extra, seek in _triples(control):
+    for matched, extra, seek in triples(control):
         found[at : at + matched] = np.arange(base_at, base_at + matched)
         at += matched + extra
         base_at += matched + seek
     return found
 
 
-def _triples(control: bytes) -> Iterator[tuple[int, int, int]]:
+def triples(control: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield the triples of a bsdiff control block: 64-bit little-endian, sign and magnitude."""
     values = [-(v ^ 1 << 63) if v >> 63 else v for (v,) in struct.iter_unpack("<Q", control)]
     yield from zip(values[::3], values[1::3], values[2::3], strict=True)
