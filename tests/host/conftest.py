@@ -13,6 +13,8 @@ from host import planes
 from host.models import Command
 from host.refusals import Run, assert_error, tree
 from host.rig import Rig
+from host.serialdesk import Desk, MakeDesk
+from mulligan_host.build import build_package
 from mulligan_host.cli import main as cli_main
 from mulligan_host.micropython import MicroPython
 
@@ -45,6 +47,22 @@ def board(make_rig: MakeRig, tmp_path: Path) -> planes.Board:
         return rig
 
     return make
+
+
+@pytest.fixture
+def make_desk(tmp_path: Path, micropython32: MicroPython) -> Iterator[MakeDesk]:
+    """Make a board that is on; ``bare``: its firmware has no Mulligan."""
+    with ExitStack() as stack:
+
+        def make(files: dict[str, bytes] | None = None, *, bare: bool = False, **options: Any) -> Desk:
+            empty = tmp_path / "empty"
+            empty.mkdir(exist_ok=True)
+            package = (lambda mp: empty) if bare else build_package
+            desk = stack.enter_context(Desk(tmp_path, micropython32, files, package=package, **options))
+            desk.board.power_on()
+            return desk
+
+        yield make
 
 
 @pytest.fixture

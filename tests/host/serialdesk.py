@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import pytest
 from littlefs import LittleFS
 
 from mulligan_host.build import build_package
@@ -26,6 +27,12 @@ from mulligan_host.virtual.serial.registers import PROFILES
 from mulligan_host.virtual.serial.rfc2217 import Server
 
 LAYOUT = resource("partitions/virtual-4mb.csv")
+QUIET = [  # pyserial's RFC 2217 has old-fashioned threads, and leaves the socket of a dead line to the collector
+    pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+READY = r'Type "help\(\)"'
+TICKING = b"import time\nprint('main begins')\nwhile True:\n    time.sleep_ms(10)\n"
 TOOL_SECONDS = 120  # for a tool that hangs; far above what any takes
 
 
@@ -124,6 +131,10 @@ class Desk:
         by_hand = [] if self.server else ["--before", "no-reset", "--after", "no-reset"]
         port = ["--port", self.port, *by_hand] if name == "esptool" else ["connect", self.port]
         return attempt(name, [*port, *arguments], seconds, self.work)
+
+
+MakeDesk = Callable[..., Desk]
+"""The fixture `make_desk`."""
 
 
 def app(mp: MicroPython, version: str = "") -> bytes:

@@ -16,17 +16,14 @@ import serial
 from host import firmwares, test_images, test_ports
 from host.commands import mulligan
 from host.refusals import TO_DO, assert_error
-from host.serialdesk import Desk, app
+from host.serialdesk import QUIET, Desk, app
 from mulligan.core.partitions import encode
 from mulligan_host import keys
 from mulligan_host.micropython import MicroPython
 from mulligan_host.partitions import read_csv
 from mulligan_host.virtual.serial.faults import Faults
 
-pytestmark = [  # of pyserial's on RFC 2217
-    pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 LOOP = b"import time\nwhile True: time.sleep_ms(10)\n"
 BLIND = b"import micropython\nmicropython.kbd_intr(-1)\nprint('main begins')\n" + LOOP
 STOCK = firmwares.STOCK_OTA_TABLE.read_text() + "vfs,data,fat,,640K\n"

@@ -1,16 +1,14 @@
 """A board on the desk: flashed, installed, looked at, over the virtual board's serial line as over a cable."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from host import firmwares
 from host.models import Command
-from host.serialdesk import Desk, app
+from host.serialdesk import QUIET, READY, TICKING, Desk, MakeDesk, app
 from mulligan.core.partitions import decode, encode
 from mulligan_host import boards, keys
 from mulligan_host.build import build_package
@@ -21,30 +19,8 @@ from mulligan_host.resources import resource
 from mulligan_host.virtual import firmware
 from mulligan_host.virtual.protocol import Cause
 
-pytestmark = [  # of pyserial's on RFC 2217
-    pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-MakeDesk = Callable[..., Desk]
-READY = r'Type "help\(\)"'
+pytestmark = QUIET
 DESK = resource("partitions/desk-4mb.csv")
-TICKING = b"import time\nprint('main begins')\nwhile True:\n    time.sleep_ms(10)\n"
-
-
-@pytest.fixture
-def make_desk(tmp_path: Path, micropython32: MicroPython) -> Iterator[MakeDesk]:
-    """A board that is on; ``bare``: its firmware has no Mulligan."""
-    with ExitStack() as stack:
-        empty = tmp_path / "empty"
-        empty.mkdir()
-
-        def make(files: dict[str, bytes] | None = None, *, bare: bool = False, **options: Any) -> Desk:
-            package = (lambda mp: empty) if bare else build_package
-            desk = stack.enter_context(Desk(tmp_path, micropython32, files, package=package, **options))
-            desk.board.power_on()
-            return desk
-
-        yield make
 
 
 @pytest.fixture

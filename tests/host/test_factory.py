@@ -10,16 +10,13 @@ import pytest
 from host import firmwares
 from host.models import Command
 from host.rig import image
-from host.serialdesk import Desk, app
+from host.serialdesk import QUIET, Desk, app
 from mulligan.core.partitions import encode
 from mulligan_host import keys
 from mulligan_host.micropython import MicroPython
 from mulligan_host.partitions import read_csv
 
-pytestmark = [  # of pyserial's on RFC 2217
-    pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 SERVES = "app: version=1.0.0"
 
 

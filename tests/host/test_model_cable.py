@@ -2,8 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from common import rules
 from core.flash import SECTOR, Flash
 from host import shared_models
 from host.models import Command
-from host.serialdesk import LAYOUT, Desk
+from host.serialdesk import LAYOUT, QUIET, READY, TICKING, MakeDesk
 from mulligan.core.journal import Journal
 from mulligan.core.state import Entry, Image
 from mulligan_host import cable_run
@@ -28,30 +27,9 @@ from mulligan_host.models.source import read_model
 from mulligan_host.partitions import find, read_csv
 from mulligan_host.resources import resource
 
-pytestmark = [  # of pyserial's on RFC 2217
-    pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-MakeDesk = Callable[..., Desk]
-READY = r'Type "help\(\)"'
+pytestmark = QUIET
 DIGITS = resource("models/digits-1.0.0.tflite")
-TICKING = b"import time\nprint('main begins')\nwhile True:\n    time.sleep_ms(10)\n"
 COUNT = 3
-
-
-@pytest.fixture
-def make_desk(tmp_path: Path, micropython32: MicroPython) -> Iterator[MakeDesk]:
-    """A board that is on, with these files in vfs; ``bare``: its firmware has no Mulligan."""
-    with ExitStack() as stack:
-
-        def make(files: dict[str, bytes], *, bare: bool = False, **options: Any) -> Desk:
-            (tmp_path / "empty").mkdir()
-            package = (lambda mp: tmp_path / "empty") if bare else build_package
-            desk = stack.enter_context(Desk(tmp_path, micropython32, files, package=package, **options))
-            desk.board.power_on()
-            return desk
-
-        yield make
 
 
 @pytest.fixture

@@ -13,12 +13,10 @@ from mpremote.transport import TransportError
 
 from host import firmwares
 from host.models import Command
+from host.serialdesk import QUIET
 from mulligan_host import keys, ports
 
-pytestmark = [  # of pyserial's on RFC 2217
-    pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 PORTS = {
     "missing": ("/dev/ttyNoSuch0", "is not there: plug the board in"),
     "a file": ("fw.bin", "is a file, not a serial port"),

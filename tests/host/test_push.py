@@ -12,16 +12,13 @@ import pytest
 
 from host import rig
 from host.models import Command
-from host.serialdesk import Desk
+from host.serialdesk import QUIET, Desk
 from mulligan_host import ceremony, keys, provision, release
 from mulligan_host.desk.report import Event, parse
 from mulligan_host.micropython import MicroPython
 from mulligan_host.virtual.flash import SIZE_4MB
 
-pytestmark = [  # of pyserial's on RFC 2217, which leaves the socket of a dead line to the collector
-    pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = QUIET
 HEALTH = release.Health(correct=3)
 
 

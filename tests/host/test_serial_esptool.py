@@ -2,20 +2,19 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from host.serialdesk import LAYOUT, Desk
+from host.serialdesk import LAYOUT, Desk, MakeDesk
 from mulligan.core import partitions
 from mulligan_host.micropython import MicroPython
 from mulligan_host.partitions import read_csv
 from mulligan_host.virtual.flash import SIZE_4MB
 
-MakeDesk = Callable[..., Desk]
 MAC = "24:0a:c4:00:00:01"
 AT = 0x200000
 

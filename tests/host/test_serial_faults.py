@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 import serial
 
-from host.serialdesk import Desk
+from host.serialdesk import Desk, MakeDesk
 from mulligan_host.micropython import MicroPython
 from mulligan_host.virtual.serial.faults import NONE, Faults
 
 pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # pyserial's, on RFC 2217
-MakeDesk = Callable[..., Desk]
 AT = 0x200000
 DATA = os.urandom(20000)
 FILES = {"boot.py": b"", "main.py": b"print('main begins')\n", "kept.txt": b"kept" * 500}

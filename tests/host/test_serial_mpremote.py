@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,18 +13,16 @@ from typing import Any
 import pytest
 import serial
 
-from host.serialdesk import Desk
+from host.serialdesk import READY, Desk, MakeDesk
 from mulligan_host import server
 from mulligan_host.micropython import MicroPython
 
-MakeDesk = Callable[..., Desk]
 LOOP = b"""
 import time
 print("main begins")
 while True:
     time.sleep(0.01)
 """
-READY = r'Type "help\(\)"'
 
 
 @pytest.fixture
