@@ -12,7 +12,8 @@ GOOD = (
 BAD = (
     b"", b" ", b"{", b"[", b"[1", b"[1,", b"[1,]", b"[,1]", b"[1,,2]", b'{"a" 1}', b'{"a":1,}', b'{"a":1 "b":2}', b"{1:2}",
     b"01", b"-", b"-01", b"1.0", b"1e3", b"1E3", b"+1", b"NaN", b"Infinity", b"nul", b"truex", b'"', b'"\\', b'"\\x"',
-    b'"\\u12"', b'"\\u12g4"', b'"\\ud800"', b'"\\ud83d\\ude00"', b'"\n"', b'"\xff"', b'"\xc0\xaf"', b'"\xed\xa0\x80"',
+    b'"\\u12"', b'"\\u12g4"', b'"\\ud800"', b'"\\ude00\\ud83d"', b'"\\ud83d\\u0041"', b'"\\ud83dx"', b'"\\ud83d\\n"',
+    b'"\\ud83d\\ud83d\\ude00"', b'"\\ud83d\\u', b'"\\ud83d\\ude0"', b'"\n"', b'"\xff"', b'"\xc0\xaf"', b'"\xed\xa0\x80"',
     b'"\xc3"', b'{"a":1,"a":2}', b'{"a":1,"\\u0061":2}', b"[1] 2", b"9007199254740993", b"99999999999999999999", b"'a'",
     b"\xef\xbb\xbf{}", b"[1]\0", b"[" * 40 + b"]" * 40, b"/**/1",
 )  # fmt: skip
@@ -21,6 +22,12 @@ BAD = (
 def test_reads_what_the_standard_reader_reads():
     for raw in GOOD:
         assert strictjson.loads(raw) == json.loads(raw.decode()), raw
+
+
+def test_a_pair_of_surrogates_is_one_character():
+    text = chr(0x1F600) + "x" + chr(0x10FFFF) + chr(0x10000)
+    assert strictjson.loads(b'"\\ud83d\\ude00x\\uDBFF\\uDFFF\\uD800\\udc00"') == text
+    assert strictjson.loads(('"' + text + '"').encode()) == text
 
 
 def test_refuses_all_else_with_one_error():

@@ -145,6 +145,17 @@ class _Scanner:
             return _ESCAPES[c]
         if c != 0x75:
             self.fail("bad escape")
+        code = self.code()
+        if 0xD800 <= code < 0xDC00 and self.raw[self.at : self.at + 2] == b"\\u":
+            self.at += 2
+            low = self.code()
+            if 0xDC00 <= low < 0xE000:
+                return chr(0x10000 + (code - 0xD800 << 10 | low - 0xDC00))
+        if 0xD800 <= code < 0xE000:
+            self.fail("half of a surrogate pair")
+        return chr(code)
+
+    def code(self):
         code = 0
         for _ in range(4):
             digit = b"0123456789abcdef".find(bytes([self.peek() | 0x20]))
@@ -152,9 +163,7 @@ class _Scanner:
                 self.fail("bad escape")
             code = code << 4 | digit
             self.at += 1
-        if 0xD800 <= code < 0xE000:
-            self.fail("surrogate")
-        return chr(code)
+        return code
 
 
 def _utf8(scanner, start):
