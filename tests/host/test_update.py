@@ -389,9 +389,10 @@ def test_mulligan_board_virtual(tmp_path: Path) -> None:
         assert (code, "board: power cut after 512 of 1024 bytes" in said) == (0, True), said
         code, said = run("--until", r"^app: version=1\.1\.0 ")
         assert (code, "mulligan: confirmed name=digits version=1.1.0" in re.sub(r"ms=\d+ ", "", said)) == (0, True), said
+    code, said = run("--until", "serving name=digits slot=1 version=1.1.0")
+    assert code == 0, said
     code, said = run("--until", "never printed", "--timeout", "1")
     assert (code, said.splitlines()[-1]) == (1, "error: no console line matched 'never printed' within 1 s"), said
-    assert "serving name=digits slot=1 version=1.1.0" in said
 
 
 def test_ctrl_c_ends_a_board(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ class Link:
     def read(self, address: int, buf: Any) -> None:
         self.call(Op.READ, address, len(buf), b"", buf)
 
-    def payload(self, op: int, a: int = 0) -> bytes:
-        self.call(op, a)
+    def payload(self, op: int, a: int = 0, b: int = 0, data: bytes = b"") -> bytes:
+        self.call(op, a, b, data)
         return self._payload
 
 

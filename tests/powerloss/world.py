@@ -16,9 +16,8 @@ from typing import Any, NamedTuple
 from mulligan.core import keyset, partitions
 from mulligan.core.journal import Journal
 from mulligan.core.p256 import verify
-from mulligan.core.state import Entry, State, needs_reset
+from mulligan.core.state import Entry, Image, State, needs_reset
 from mulligan_host.models.source import ByteSource
-from mulligan_host.partitions import find
 from mulligan_host.virtual.bootloader import Boot
 from mulligan_host.virtual.chip import Chip
 from mulligan_host.virtual.flash import SECTOR
@@ -34,6 +33,7 @@ MOST_CONTENT = 0x8000
 """Bytes of an artifact, and of a partition that is not a slot."""
 MOST_STATES = 1024
 """Contents of journal and keys whose meaning is kept."""
+Sectors = tuple[bytes, ...]
 MAC = b"\x24\x0a\xc4\x00\x00\x01"
 
 
@@ -120,7 +120,9 @@ class World:
         self._runs: dict[bytes, Run] = {}
         self._sound: set[bytes] = set()
         self._numbers: dict[bytes, int] = {}
+        self._originals = {row.label: self._of_row(row) for row in self.rows}
         self._state_of = lru_cache(MOST_STATES)(self._read_state)
+        self._digest_of = lru_cache(MOST_STATES)(lambda sectors, length: sha256(b"".join(sectors)[:length]).digest())
         self._config = json.dumps({"board": "virtual", "url": "http://site/", "poll_ms": 500, **scenario.config}).encode()
         self._state = State()
         self._stage = 0
@@ -167,23 +169,29 @@ class World:
             frozen += len(entry.frozen)
             if entry.image is None:
                 continue
-            held = self._partition(label(entry.plane, entry.slot), content)[: entry.image.length]
-            right = sha256(held).digest() == entry.image.sha256
+            right = self._holds(content, label(entry.plane, entry.slot), entry.image)
             versions.append((entry.plane, entry.name, entry.image.version if right else "?"))
             floors.append((entry.floor, entry.hard_floor))
         return Facts(tuple(versions), tuple(floors), state.sequence, root, frozen), state
 
-    def _read_state(self, journal: bytes, keys: bytes) -> tuple[State, int]:
+    def _read_state(self, journal: Sectors, keys: Sectors) -> tuple[State, int]:
         """The journal's state, and the number of the root that is trusted by it."""
-        state: State = Journal(ByteSource(journal)).state
-        return state, keyset.trusted(ByteSource(keys), state.keys, verify)[0].number
+        state: State = Journal(ByteSource(b"".join(journal))).state
+        return state, keyset.trusted(ByteSource(b"".join(keys)), state.keys, verify)[0].number
 
-    def _partition(self, label: str, content: Content) -> bytes:
-        """Its content, or as much of it as an artifact here may have."""
-        row = find(self.rows, label)
+    def _holds(self, content: Content, label: str, image: Image) -> bool:
+        """Whether a partition has the artifact in it."""
+        return self._digest_of(self._partition(label, content), image.length) == bytes(image.sha256)
+
+    def _partition(self, label: str, content: Content) -> Sectors:
+        """Its content, sector by sector, or as much of it as an artifact here may have."""
+        return tuple([content.get(sector) or original for sector, original in self._originals[label]])
+
+    def _of_row(self, row: partitions.Row) -> list[tuple[int, bytes]]:
+        """The sectors of a partition and what the scenario begins with there, as far as an artifact here may go."""
         first = row.offset // SECTOR
-        size = min(row.size, MOST_CONTENT)
-        return b"".join(self.flash.original(content, sector) for sector in range(first, first + size // SECTOR))
+        last = first + min(row.size, MOST_CONTENT) // SECTOR
+        return [(sector, self.flash.original({}, sector)) for sector in range(first, last)]
 
     def disturbed(self, content: Content, on_call: Callable[[Op], None] | None, endless: bool = False) -> Run:
         """Switch a board on, ``on_call`` being told of each request of its program; endless: it may never come to its end.
@@ -362,6 +370,6 @@ class World:
     def _check_trial(self, entry: Entry, content: Content) -> None:
         """A version on trial is whole in its slot, from the record that activates it on."""
         if entry.trial:
-            held = self._partition(label(entry.plane, entry.trial.slot), content)[: entry.trial.image.length]
-            if entry.trial.slot == entry.slot or sha256(held).digest() != entry.trial.image.sha256:
+            whole = self._holds(content, label(entry.plane, entry.trial.slot), entry.trial.image)
+            if entry.trial.slot == entry.slot or not whole:
                 raise Broken(f"{entry.name} {entry.trial.image.version} is on trial, its slot holds something else")

@@ -46,7 +46,8 @@ class Chip:
             Op.READ: self._read,
             Op.PROGRAM: self._program,
             Op.ERASE: self._erase,
-            Op.ROW: self._row,
+            Op.ROW: lambda index, b, payload: (partitions.ROW_SIZE, partitions.encode_row(self._running.rows[index])),
+            Op.FIND: self._find,
             Op.SLOT: self._slot,
             Op.NEXT: self._next,
             Op.SET_BOOT: self._set_boot,
@@ -133,11 +134,13 @@ class Chip:
         assert self.boot is not None  # a program runs, so something was booted
         return self.boot
 
-    def _row(self, index: int, b: int, payload: bytes) -> Answer:
-        rows = self._running.rows
-        if index >= len(rows):
-            return 0, b""
-        return partitions.ROW_SIZE, partitions.encode_row(rows[index])
+    def _find(self, type: int, subtype: int, label: bytes) -> Answer:
+        found = bytes(
+            index
+            for index, row in enumerate(self._running.rows)
+            if row.type == type and subtype in (protocol.ANY, row.subtype) and label in (b"", row.label.encode() + b"\0")
+        )
+        return len(found), found
 
     def _index(self, row: partitions.Row | None) -> Answer:
         return (protocol.ENOENT if row is None else self._running.rows.index(row)), b""

@@ -10,7 +10,9 @@ ESP-IDF error (0x100 and up), of ENOENT or EIO, or ESP_FAIL. The child's side is
     READ        address    size                    0                              size bytes
     PROGRAM     address               the bytes    0
     ERASE       address    size                    0
-    ROW         index                              32, or 0 after the last row    the row, as in the table
+    ROW         index                              32                             the row, as in the table
+    FIND        type       subtype    label, NUL   n; 0xFF is any subtype,        n row indexes, a byte each
+                                                   no payload any label
     SLOT        which                              row index: 0 boot, 1 running
     NEXT        row index                          row index of the next update
     SET_BOOT    row index                          0
@@ -40,6 +42,8 @@ PAYLOAD_MAX = 1 << 20
 """More than this in a request is not one of ours."""
 NO_KEY = 0xFFFFFFFF
 TICKS_MASK = (1 << 30) - 1
+ANY = 0xFF
+"""Subtype, in FIND."""
 RTC_MEMORY_MAX = 2048
 """What MicroPython's esp32 port reserves (MICROPY_HW_RTC_USER_MEM_MAX)."""
 
@@ -66,6 +70,7 @@ class Op(enum.IntEnum):
     KBD = 19
     RAW = 20
     PIN = 21
+    FIND = 22
 
 
 class Cause(enum.IntEnum):

@@ -29,6 +29,7 @@ REPL = 18
 KBD = 19
 RAW = 20
 PIN = 21
+FIND = 22
 NO_KEY = 0xFFFFFFFF
 
 _link = open(int(sys.argv[-1]), "r+b")
@@ -82,9 +83,9 @@ def stop(op, a=0, b=0):
     call(op, a, b)
 
 
-def payload(op, a=0):
+def payload(op, a=0, b=0, data=_EMPTY):
     """The payload of a reply whose value is its length. Allocates it."""
-    buffer = bytearray(call(op, a))
+    buffer = bytearray(call(op, a, b, data))
     if buffer:
         _receive(buffer, len(buffer))
     return buffer

@@ -101,22 +101,11 @@ class Partition:
 
 
 def _row(index):
-    """The info() tuple of a row of the table, or None after the last."""
-    raw = _virtual.payload(_virtual.ROW, index)
-    if not raw:
-        return None
-    _, kind, subtype, address, size, label, flags = struct.unpack("<2sBBII16sI", raw)
+    """The info() tuple of a row of the table."""
+    _, kind, subtype, address, size, label, flags = struct.unpack("<2sBBII16sI", _virtual.payload(_virtual.ROW, index))
     return kind, subtype, address, size, label.rstrip(b"\0").decode(), bool(flags & 1)
 
 
 def _matching(kind, subtype, label):
     """The indexes of the rows that match."""
-    found = []
-    index = 0
-    while True:
-        info = _row(index)
-        if info is None:
-            return found
-        if info[0] == kind and subtype in (_ANY, info[1]) and label in (None, info[4]):
-            found.append(index)
-        index += 1
+    return _virtual.payload(_virtual.FIND, kind, subtype, b"" if label is None else label.encode() + b"\0")
