@@ -1,4 +1,4 @@
-"""Hostile patches whose header is in order: what their chunks say reaches the decoder. Both tiers.
+"""Hostile patches whose header is in order: what their chunks say reaches the decoder. Both tiers, on CPython and MicroPython.
 
 ``make fuzz`` decodes a million of them, ``make test`` some. Whatever a chunk says, the decoder asks for nothing outside of the
 base, of what it wrote and of the chunk, gives no more than the chunk of the artifact has, and ends; either with exactly the
@@ -7,20 +7,28 @@ artifact or with PatchError.
 
 import os
 import random
+import subprocess
 import zlib
 from collections.abc import Callable
-from hashlib import sha256
+from pathlib import Path
 from struct import pack
 
 import pytest
 
-from mulligan.core import kinds, patch, segments
-from mulligan.core.errors import PatchError
+from core import fuzz_patch
+from mulligan.core import kinds, patch
+from mulligan_host.build import build_package
 from mulligan_host.delta import coders
 from mulligan_host.delta.segment import Segment
+from mulligan_host.micropython import MicroPython
 
-_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))  # 20,000 in make fuzz
-_TIMES = {patch.TIER_DEFLATE: 12, patch.TIER_RANGE: 1}  # so many times that, of each way: tier 2 in plain Python is slow
+Record = Callable[[str, int], None]
+
+TESTS = Path(__file__).parents[1]
+_EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))  # of each way, on CPython, whose kernels are slow; 20,000 in make fuzz
+_ON_A_PORT = 3  # times as many on each of the ports
+_SECONDS = 1800  # for a process that hangs; far above what any takes
+_RATES = {patch.TIER_DEFLATE: 0, patch.TIER_RANGE: 5}
 _SIZE = 1500
 _BASE = random.Random(1).randbytes(900)
 _SEGMENTS = [
@@ -42,35 +50,6 @@ _SEGMENTS = [
 _NUMBERS = (0, 1, 2, 3, 11, 12, 0x7F, 0x80, 0xFF, 899, 900, 901, 1499, 1500, 0xFFFF, (1 << 28) - 1, 1 << 28, (1 << 32) - 1)
 
 
-class _Flash:
-    """Bytes that may be read within ``end`` only."""
-
-    def __init__(self, data: bytes, end: int) -> None:
-        self.data = bytearray(data)
-        self.size = len(data)
-        self.end = end
-
-    def readinto(self, at: int, buf: memoryview | bytearray) -> None:
-        assert 0 <= at <= at + len(buf) <= self.size
-        buf[:] = self.data[at : at + len(buf)]
-
-    def write(self, buf: memoryview | bytearray) -> None:
-        assert self.end + len(buf) <= _SIZE
-        self.data[self.end : self.end + len(buf)] = buf
-        self.end += len(buf)
-
-
-class _Body:
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.at = 0
-
-    def readinto(self, buf: memoryview) -> None:
-        assert 0 < len(buf) <= len(self.data) - self.at
-        buf[:] = self.data[self.at : self.at + len(buf)]
-        self.at += len(buf)
-
-
 def _program() -> bytes:
     """The segments of tier 1, before they are deflated."""
     writer = coders.Deflated()
@@ -79,7 +58,7 @@ def _program() -> bytes:
 
 
 def _range() -> bytes:
-    encoder = coders.Encoder(5)
+    encoder = coders.Encoder(_RATES[patch.TIER_RANGE])
     coders.write(encoder, _SEGMENTS, _BASE, _new())
     return encoder.finish()
 
@@ -97,21 +76,6 @@ def _new() -> bytes:
 def _deflated(data: bytes) -> bytes:
     deflater = zlib.compressobj(1, zlib.DEFLATED, -10, 9)
     return deflater.compress(data) + deflater.flush()
-
-
-def _decode(tier: int, stream: bytes, new: bytes) -> bytes | None:
-    """What the decoder makes of a chunk; None where it refuses it."""
-    table = pack("<I", len(stream)) + sha256(new).digest()[:4]
-    rate = 5 if tier == patch.TIER_RANGE else 0
-    header = patch.Header(tier, 12, rate, len(_BASE), _SIZE, sha256(_BASE).digest(), sha256(new).digest(), table)
-    target, source = _Flash(bytes(2048), 0), _Body(stream)
-    decoder = segments.Decoder(header, _Flash(_BASE, 0), target)
-    try:
-        for steps, _ in enumerate(decoder.chunk(0, source, target.write)):
-            assert steps < 10_000
-    except PatchError:
-        return None
-    return bytes(target.data[:_SIZE])
 
 
 def _mutated(data: bytes, chance: random.Random) -> bytes:
@@ -161,17 +125,46 @@ _WAYS: dict[str, tuple[int, Callable[[random.Random], bytes]]] = {
 }
 
 
+def _decode(tier: int, chunk: bytes) -> bytes | None:
+    decoded: bytes | None = fuzz_patch.decode(tier, _RATES[tier], chunk, _BASE, _new())
+    return decoded
+
+
 def test_the_good_ones_are_decoded() -> None:
-    assert _decode(1, _deflated(_PROGRAM), _new()) == _decode(2, _STREAM, _new()) == _new()
+    assert _decode(1, _deflated(_PROGRAM)) == _decode(2, _STREAM) == _new()
 
 
 @pytest.mark.fuzz
 @pytest.mark.parametrize("way", _WAYS)
-def test_a_hostile_chunk_is_refused(way: str, record_property: Callable[[str, int], None]) -> None:
+def test_a_hostile_chunk_is_refused(way: str, record_property: Record) -> None:
+    """On CPython, whose kernels are the plain ones."""
     tier, make = _WAYS[way]
-    count = _TIMES[tier] * _EXAMPLES
-    chance, new = random.Random(f"{way} {count}"), _new()
-    for _ in range(count):
-        stream = make(chance)
-        assert _decode(tier, stream, new) in (None, new), stream.hex()
-    record_property("hostile chunks of patches", count)
+    chance, new = random.Random(f"{way} {_EXAMPLES}"), _new()
+    for _ in range(_EXAMPLES):
+        chunk = make(chance)
+        assert _decode(tier, chunk) in (None, new), chunk.hex()
+    record_property("hostile chunks of patches", _EXAMPLES)
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("way", _WAYS)
+def test_on_micropython(way: str, micropythons: list[MicroPython], tmp_path: Path, record_property: Record) -> None:
+    """On the ports, with their machine code."""
+    tier, make = _WAYS[way]
+    for name, data in (("base", _BASE), ("new", _new())):
+        (tmp_path / name).write_bytes(data)
+    total = 0
+    for mp in micropythons:
+        chance = random.Random(f"{way} {mp.label}")
+        with (tmp_path / "chunks").open("wb") as file:
+            for _ in range(_ON_A_PORT * _EXAMPLES):
+                chunk = make(chance)
+                file.write(len(chunk).to_bytes(2, "little") + chunk)
+        arguments = (build_package(mp), tier, _RATES[tier], tmp_path / "base", tmp_path / "new", tmp_path / "chunks")
+        command = mp.command(TESTS / "core" / "fuzz_patch.py", *map(str, arguments), heap="1M")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
+        assert done.returncode == 0, f"{mp.label}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        tried, _ = map(int, done.stdout.split())
+        assert tried == _ON_A_PORT * _EXAMPLES
+        total += tried
+    record_property("hostile chunks of patches", total)
