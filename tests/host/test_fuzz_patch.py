@@ -26,7 +26,7 @@ Record = Callable[[str, int], None]
 
 TESTS = Path(__file__).parents[1]
 _EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "100"))  # of each way, on CPython, whose kernels are slow; 20,000 in make fuzz
-_ON_A_PORT = 3  # times as many on each of the ports
+ON_A_PORT = 3  # times as many on each of the ports
 _SECONDS = 1800  # for a process that hangs; far above what any takes
 _RATES = {patch.TIER_DEFLATE: 0, patch.TIER_RANGE: 5}
 _SIZE = 1500
@@ -113,7 +113,7 @@ def _made_up(chance: random.Random) -> bytes:
 
 
 _PROGRAM, _STREAM = _program(), _range()
-_WAYS: dict[str, tuple[int, Callable[[random.Random], bytes]]] = {
+WAYS: dict[str, tuple[int, Callable[[random.Random], bytes]]] = {
     "segments": (1, lambda chance: _deflated(_mutated(_PROGRAM, chance))),
     "segments made up": (1, lambda chance: _deflated(_made_up(chance))),
     "deflate": (1, lambda chance: _mutated(_deflated(_PROGRAM), chance)),
@@ -135,10 +135,10 @@ def test_the_good_ones_are_decoded() -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("way", _WAYS)
+@pytest.mark.parametrize("way", WAYS)
 def test_a_hostile_chunk_is_refused(way: str, record_property: Record) -> None:
     """On CPython, whose kernels are the plain ones."""
-    tier, make = _WAYS[way]
+    tier, make = WAYS[way]
     chance, new = random.Random(f"{way} {_EXAMPLES}"), _new()
     for _ in range(_EXAMPLES):
         chunk = make(chance)
@@ -147,17 +147,17 @@ def test_a_hostile_chunk_is_refused(way: str, record_property: Record) -> None:
 
 
 @pytest.mark.fuzz
-@pytest.mark.parametrize("way", _WAYS)
+@pytest.mark.parametrize("way", WAYS)
 def test_on_micropython(way: str, micropythons: list[MicroPython], tmp_path: Path, record_property: Record) -> None:
     """On the ports, with their machine code."""
-    tier, make = _WAYS[way]
+    tier, make = WAYS[way]
     for name, data in (("base", _BASE), ("new", _new())):
         (tmp_path / name).write_bytes(data)
     total = 0
     for mp in micropythons:
         chance = random.Random(f"{way} {mp.label}")
         with (tmp_path / "chunks").open("wb") as file:
-            for _ in range(_ON_A_PORT * _EXAMPLES):
+            for _ in range(ON_A_PORT * _EXAMPLES):
                 chunk = make(chance)
                 file.write(len(chunk).to_bytes(2, "little") + chunk)
         arguments = (build_package(mp), tier, _RATES[tier], tmp_path / "base", tmp_path / "new", tmp_path / "chunks")
@@ -165,6 +165,6 @@ def test_on_micropython(way: str, micropythons: list[MicroPython], tmp_path: Pat
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, f"{mp.label}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
         tried, _ = map(int, done.stdout.split())
-        assert tried == _ON_A_PORT * _EXAMPLES
+        assert tried == ON_A_PORT * _EXAMPLES
         total += tried
     record_property("hostile chunks of patches", total)

@@ -3,6 +3,7 @@
 import ast
 import re
 
+from host import test_fuzz_patch
 from host.documents import ROOT, tables
 from host.test_fuzz_corpus import NAMES
 from powerloss import scenarios, test_cuts
@@ -36,6 +37,9 @@ def test_the_counts_are_those_that_the_runs_must_reach() -> None:
     assert f'"{counts["mutations of inputs, fed to parsers", "`make test`"]}"' in corpus
     assert f"({counts['SIGKILLs on the virtual board', '`make powerloss`']} if every" in update
     assert len(NAMES) == 15
+    chunks = len(test_fuzz_patch.WAYS) * (1 + 2 * test_fuzz_patch.ON_A_PORT)
+    for command, examples in (("`make test`", 100), ("`make fuzz`", 20_000)):
+        assert counts["hostile chunks of patches", command] == chunks * examples
 
 
 def test_the_scenarios_are_those_that_are_run() -> None:
