@@ -4,6 +4,8 @@ It shares nothing with the verifier but the constants, and has what tests need t
 that no signer meets by chance.
 """
 
+from hashlib import sha256
+
 from mulligan.core.p256_curve import G, N, P
 
 INFINITY = (0, 1, 0)
@@ -100,6 +102,17 @@ def sign(d, k, e):
     return raw(r, inverse(k, N) * (e + r * d) % N)
 
 
+def public(d):
+    """The 64 bytes of the public key of ``d``."""
+    return raw(*multiple(d))
+
+
+def signed(d, message):
+    """The signature of ``message`` by the private key ``d``, the same each time; the nonce is good for tests only."""
+    nonce, e = [int.from_bytes(sha256(data).digest(), "big") for data in (d.to_bytes(32, "big") + message, message)]
+    return sign(d, nonce % N, e)
+
+
 def scaled(n):
     return (n << 260) % P
 
@@ -119,10 +132,10 @@ def comb_table(both):
     return b"".join(data)
 
 
-def comb_hint(both, digest, signature, first_slope=None):
+def comb_hint(both, digest, signature, forged=()):
     """A hint as docs/SPEC.md has it for the combs ``both``, or b"" where a sum is a doubling or a cancellation.
 
-    ``first_slope`` takes the place of the right one; the others are those of where it leads.
+    forged: {number of a line: a slope in place of the right one}; the others are those of where it leads.
     """
     width = _width(both)
     r, s, e = [int.from_bytes(part, "big") for part in (signature[:32], signature[32:], digest)]
@@ -134,13 +147,16 @@ def comb_hint(both, digest, signature, first_slope=None):
         steps = [g, start, q] if start else [q]
         total = total or g
         for step in steps:
-            slope = None if numbers else first_slope
-            if slope is None:
+            if len(numbers) in forged:
+                slope = forged[len(numbers)]
+            else:
                 if total[0] == step[0]:
                     return b""
                 slope = (step[1] - total[1]) * inverse(step[0] - total[0], P) % P
             x = (slope * slope - total[0] - step[0]) % P
-            total = x, (slope * (total[0] - x) - total[1]) % P
+            # Of a line that is forged, the verifier sees one end only.
+            end = step if step is start else total
+            total = x, (slope * (end[0] - x) - end[1]) % P
             # The second of three is sent as the sum with the first.
             numbers.append((slope + numbers[-1]) % P if step is start else slope)
     return raw(w, *[scaled(n) for n in numbers])

@@ -1,5 +1,3 @@
-from hashlib import sha256
-
 from common import raises
 from core import shamir
 from mulligan.core import base64url, jws, p256
@@ -8,21 +6,11 @@ from mulligan.core.limits import MAX_HINT, MAX_TOKEN
 
 N = shamir.N
 PRIVATE = 0x1234567890ABCDEF1234567890ABCDEF
-
-
-def _point(k):
-    return shamir.multiple(k)
-
-
-PUBLIC = b"".join([c.to_bytes(32, "big") for c in _point(PRIVATE)])
+PUBLIC = shamir.public(PRIVATE)
 
 
 def sign(signed):
-    e = int.from_bytes(sha256(signed).digest(), "big")
-    k = 987654321
-    r = _point(k)[0] % N
-    s = shamir.inverse(k, N) * (e + r * PRIVATE) % N
-    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return shamir.signed(PRIVATE, signed)
 
 
 def token(header, payload=b"{}"):
@@ -73,7 +61,7 @@ def test_a_hint_beside_the_token():
         found, beside = jws.split(jws.beside(bare, hint))
         assert (found, beside) == (bare, hint)
         assert jws.verify(found, KEYS, beside) == jws.verify(found, {"k1": p256.Key(PUBLIC, None, beside)}) == b"{}"
-        raises(SignatureError, jws.verify, found, {"k1": _other()}, beside)
+        raises(SignatureError, jws.verify, found, {"k1": shamir.public(PRIVATE + 1)}, beside)
         assert p256.holds(beside, jws.signature(found)) is (hint == right)
     for garbage in (b"", b"~", b"x", b"~~", b"!" * 43, b"A" * 42, b"A" * 44, b"\xff" * 43, b"A" * 42 + b"B", b"A" * 42 + b"\n"):
         assert jws.split(bare + b"~" + garbage) == (bare, None)
@@ -84,10 +72,6 @@ def test_a_file_has_room_for_the_longest_token_and_a_hint():
     assert len(longest) == MAX_TOKEN + MAX_HINT and jws.split(longest) == (b"a" * MAX_TOKEN, bytes(32))
     raises(FormatError, jws.split, longest + b"A")
     raises(FormatError, jws.verify, jws.split(b"a" * (MAX_TOKEN + 1))[0], KEYS)
-
-
-def _other():
-    return b"".join([c.to_bytes(32, "big") for c in _point(PRIVATE + 1)])
 
 
 def test_shapes_that_are_no_token():

@@ -1,7 +1,7 @@
 from hashlib import sha256
 
 from common import raises
-from core import signing
+from core import shamir
 from core.flash import Flash
 from mulligan.core import keyset, p256, root
 from mulligan.core.errors import FormatError
@@ -9,14 +9,14 @@ from mulligan.core.root import RELEASE, ROOT, Key
 from mulligan.core.state import Sealed
 
 HEAP = "128k"
-PUBLIC = [signing.public(private) for private in (1, 2, 3)]
+PUBLIC = [shamir.public(private) for private in (1, 2, 3)]
 
 
 def a_root(number, signer=0, signed_by=0):
     """A packed root whose root key is that of ``signer``, signed by ``signed_by``."""
     keys = [Key(PUBLIC[signer], ROOT), Key(PUBLIC[2], RELEASE)]
     body = root.encode(root.make(number, 0, 0, 1, None, keys))
-    return root.pack(body, {root.key_id(PUBLIC[signer]): signing.sign(signed_by + 1, root.signing_bytes(body))})
+    return root.pack(body, {root.key_id(PUBLIC[signer]): shamir.signed(signed_by + 1, root.signing_bytes(body))})
 
 
 def partition(*contents):

@@ -107,6 +107,9 @@ def test_malformed_input_is_false_not_an_error():
     assert not p256.verify(KEY, DIGEST, SAMPLE + b"\0")
     assert not p256.verify(KEY, DIGEST[:-1], SAMPLE)
     assert not p256.verify(KEY, DIGEST + b"\0", SAMPLE)
+    # The same numbers in another number of bytes.
+    assert not p256.verify(KEY, b"\0" + DIGEST, SAMPLE)
+    assert not p256.verify(KEY, DIGEST, SAMPLE[:32] + b"\0" + SAMPLE[32:])
     for thing in (None, 5, 1.5, "text", "a" * 64, [1] * 64, (4,) * 65, {}, b"", True, object()):
         assert p256.verify(thing, DIGEST, SAMPLE) is False
         assert p256.verify(KEY, thing, SAMPLE) is False
@@ -120,7 +123,7 @@ def test_malformed_input_is_false_not_an_error():
 def test_keys_that_are_none():
     x, y = parts(KEY)
     bad = [KEY[:-1], KEY + b"\0", b"", bytes(64), b"\x03" + KEY, b"\x02" + KEY[:32], b"\x03" + KEY[:32], b"\0", bytes(65)]
-    bad += [b"\x06" + KEY, b"\x07" + KEY, b"\x04" + KEY[:-1], b"\x04" + KEY + b"\0"]
+    bad += [b"\x06" + KEY, b"\x07" + KEY, b"\x04" + KEY[:-1], b"\x04" + KEY + b"\0", KEY[:32] + b"\0" + KEY[32:]]
     bad += [raw(x, y ^ 1), raw(x ^ 1, y), raw(y, x), raw(0, 0), raw(0, 1), raw(P, y), raw(x, P), raw(P - 1, P - 1), b"\xff" * 64]
     # A point whose x has a second spelling in 32 bytes, p more.
     small = _point_from(5)
@@ -164,6 +167,13 @@ def test_the_sum_at_infinity_is_no_signature():
     for r in (12345, N - 1, 1):
         d = (N - E) * shamir.inverse(r, N) % N
         assert not p256.verify(raw(*shamir.multiple(d)), DIGEST, raw(r, 77))
+    # Whichever point was added last, its x coordinate, from which nothing is left over, is no r.
+    for d in (1, 2, 12345):
+        key = shamir.multiple(d)
+        for r in (G[0] % N, key[0] % N):
+            for s in range(1, 7):
+                assert not p256.verify(raw(*key), raw(N - r * d % N), raw(r, s))
+    assert not p256.verify(KEY, bytes(32), raw(0, 1))
     for r in (1, 2, 3):
         assert not p256.verify(raw(*G), raw(N - r), raw(r, 5))  # u = -v and the key is G
         assert not p256.verify(raw(G[0], P - G[1]), raw(r), raw(r, 5))

@@ -23,21 +23,25 @@ def numbers(count):
 
 
 def test_each_operation():
+    """All in two programs for each pair of numbers; and of one of them, in turn, that another result is not taken for it."""
+    sums = [b"c=a" + op + b"b" + shift for op in (b"+", b"-") for shift in (b" ", b"1", b"2", b"3")]
     pairs = [(a, b) for a in EDGES for b in EDGES] + list(zip(numbers(20), numbers(40)[20:]))
     for machine in MACHINES:
         registers = machine.registers(P)
-        for a, b in pairs:
-            cases = [(b"*", 0, value(a) * value(b))]
-            for shift in range(4):
-                cases.append((b"+", shift, value(a) + (value(b) << shift)))
-                cases.append((b"-", shift, value(a) - (value(b) << shift)))
-            for op, shift, expected in cases:
-                program = b"a=in0 b=in1 e=in2 c=a" + op + b"b" + (b"%d" % shift if shift else b" ")
-                inputs = raw(a, b, scaled(expected % P), scaled((expected + 1) % P))
-                assert machine.run(registers, program + b"d?c-e .", 0, inputs), (machine, a, b, op, shift)
-                assert not machine.run(registers, program + b"d!c-e .", 0, inputs)
-                assert not machine.run(registers, program + b"e=in3 d?c-e .", 0, inputs)
-                assert machine.run(registers, program + b"e=in3 d!e-c .", 0, inputs)
+        for i, (a, b) in enumerate(pairs):
+            x, y = value(a), value(b)
+            results = [x + (y << shift) for shift in range(4)] + [x - (y << shift) for shift in range(4)]
+            for cases in ([(b"c=a*b ", x * y)], list(zip(sums, results))):
+                program = b"a=in0 b=in1 "
+                for k, (operation, _) in enumerate(cases):
+                    program += operation + b"e=in%d d?c-e " % (k + 2)
+                inputs = [a, b] + [scaled(result % P) for _, result in cases]
+                assert machine.run(registers, program + b".", 0, raw(*inputs)), (machine, a, b)
+                operation, result = cases[i % len(cases)]
+                program = b"a=in0 b=in1 e=in2 " + operation
+                for wrong, check in ((0, b"!"), (1, b"?")):
+                    inputs = raw(a, b, scaled((result + wrong) % P))
+                    assert not machine.run(registers, program + b"d" + check + b"c-e .", 0, inputs), (machine, a, b, operation)
 
 
 def test_zero_is_seen_whatever_multiple_of_p_stands_for_it():

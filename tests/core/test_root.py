@@ -1,7 +1,7 @@
 from hashlib import sha256
 
 from common import raises
-from core import signing
+from core import shamir
 from mulligan.core import p256, root
 from mulligan.core.errors import FormatError, MulliganError, RootError
 from mulligan.core.keyset import key_id
@@ -9,7 +9,7 @@ from mulligan.core.root import FLEET, RELEASE, ROOT, Key
 from mulligan.core.state import Entry, State
 
 HEAP = "128k"
-PUBLIC = [signing.public(private) for private in range(1, 8)]
+PUBLIC = [shamir.public(private) for private in range(1, 8)]
 
 
 def made(number=1, threshold=1, roots=(0,), others=((3, RELEASE),), ceiling=None, expires=0):
@@ -174,9 +174,9 @@ def test_with_real_signatures():
     new = made(2, 1, (1,), ((3, RELEASE),), ceiling=12)
     body = root.encode(new)
     message = root.signing_bytes(body)
-    both = {key_id(PUBLIC[i]): signing.sign(i + 1, message) for i in (0, 1)}
+    both = {key_id(PUBLIC[i]): shamir.signed(i + 1, message) for i in (0, 1)}
     assert root.accept(old, root.unpack(root.pack(body, both)), p256.verify) == new
-    both[key_id(PUBLIC[0])] = signing.sign(1, body)
+    both[key_id(PUBLIC[0])] = shamir.signed(1, body)
     raises(RootError, root.accept, old, root.unpack(root.pack(body, both)), p256.verify)
 
 
@@ -199,7 +199,7 @@ def test_a_key_off_the_curve_signs_nothing():
     off = PUBLIC[0][:32] + PUBLIC[1][32:]
     new = root.make(2, 0, 0, 1, None, [Key(off, ROOT)])
     body = root.encode(new)
-    for signature in (bytes(64), b"\xff" * 64, signing.sign(1, root.signing_bytes(body))):
+    for signature in (bytes(64), b"\xff" * 64, shamir.signed(1, root.signing_bytes(body))):
         candidate = root.unpack(root.pack(body, {root.key_id(off): signature}))
         raises(RootError, root.accept, root.Root(1, *new[1:]), candidate, p256.verify)
 

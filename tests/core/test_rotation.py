@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 from common import raises, rules
-from core import shamir, signing
+from core import shamir
 from core.flash import Cut, Flash, Region
 from mulligan import rotation
 from mulligan.core import keyset, keytables, p256, root
@@ -12,7 +12,7 @@ from mulligan.core.journal import Journal
 from mulligan.core.root import RELEASE, ROOT, Key
 from mulligan.core.state import Entry, Image, Sealed
 
-PUBLIC = [signing.public(private) for private in range(1, 7)]
+PUBLIC = [shamir.public(private) for private in range(1, 7)]
 ISSUED = 1750000000
 WIDTH = 2
 _made = {}
@@ -39,7 +39,7 @@ def a_root(number, roots=(0,), signers=None, ceiling=None, release=5):
         keys = [Key(PUBLIC[i], ROOT) for i in roots] + [Key(PUBLIC[release], RELEASE)]
         body = root.encode(root.make(number, ISSUED, 0, len(roots), ceiling, keys))
         message = root.signing_bytes(body)
-        _made[name] = root.pack(body, {root.key_id(PUBLIC[i]): signing.sign(i + 1, message) for i in signers})
+        _made[name] = root.pack(body, {root.key_id(PUBLIC[i]): shamir.signed(i + 1, message) for i in signers})
     return _made[name]
 
 
