@@ -30,7 +30,8 @@ def test_headers_that_are_not_exactly_ours():
     assert jws.verify(token(b'{"kid":"k1","alg":"ES256"}'), KEYS) == b"{}"
     for header in (
         b'{"alg":"none","kid":"k1"}', b'{"alg":"HS256","kid":"k1"}', b'{"alg":"ES256"}', b'{"kid":"k1"}',
-        b'{"alg":"ES256","kid":"k2"}', b'{"alg":"ES256","kid":1}', b'{"alg":"ES256","kid":"k1","crit":["b64"],"b64":false}',
+        b'{"alg":"ES256","kid":"k2"}', b'{"alg":"ES256","kid":1}', b'{"alg":"ES256","kid":["k1"]}',
+        b'{"alg":"ES256","kid":"k1","crit":["b64"],"b64":false}',
         b'{"alg":"ES256","kid":"k1","jwk":{}}', b'{"alg":"ES256","kid":"k1","x5u":"u"}', b'["ES256"]', b"1",
         b'{"alg":"es256","kid":"k1"}',
     ):  # fmt: skip

@@ -12,11 +12,11 @@ HEAP = "128k"
 PUBLIC = [shamir.public(private) for private in (1, 2, 3)]
 
 
-def a_root(number, signer=0, signed_by=0):
-    """A packed root whose root key is that of ``signer``, signed by ``signed_by``."""
-    keys = [Key(PUBLIC[signer], ROOT), Key(PUBLIC[2], RELEASE)]
-    body = root.encode(root.make(number, 0, 0, 1, None, keys))
-    return root.pack(body, {root.key_id(PUBLIC[signer]): shamir.signed(signed_by + 1, root.signing_bytes(body))})
+def a_root(number, signed_by=0, threshold=1):
+    """A packed root whose root keys are the first ``threshold``, with a signature in the name of the first, by ``signed_by``."""
+    keys = [Key(public, ROOT) for public in PUBLIC[:threshold]] + [Key(PUBLIC[2], RELEASE)]
+    body = root.encode(root.make(number, 0, 0, threshold, None, keys))
+    return root.pack(body, {root.key_id(PUBLIC[0]): shamir.signed(signed_by + 1, root.signing_bytes(body))})
 
 
 def partition(*contents):
@@ -59,9 +59,9 @@ def test_a_slot_that_rots_leaves_the_other():
 
 
 def test_what_does_not_prove_itself_is_not_trusted():
-    forged = a_root(9, 0, 1)
-    assert keyset.trusted(partition(a_root(1), forged), None, p256.verify)[0].number == 1
-    raises(FormatError, keyset.trusted, partition(forged), None, p256.verify)
+    for none in (a_root(9, 1), a_root(9, 0, 2)):
+        assert keyset.trusted(partition(a_root(1), none), None, p256.verify)[0].number == 1
+        raises(FormatError, keyset.trusted, partition(none), None, p256.verify)
     raises(FormatError, keyset.trusted, partition(), None, p256.verify)
     for bad in (Sealed(2, 10, bytes(32)), Sealed(0, 5000, bytes(32)), Sealed(0, 0, bytes(32))):
         raises(FormatError, keyset.trusted, partition(), bad, p256.verify)

@@ -78,7 +78,12 @@ def test_what_is_no_root():
         {"roots": ()}, {"roots": (0, 0)}, {"others": ((0, RELEASE),)}, {"others": ((3, 0),)}, {"others": ((3, 8),)},
     ):  # fmt: skip
         raises(FormatError, lambda bad=bad: made(**bad))
-    raises(FormatError, root.make, 1, 0, 0, 1, None, [Key(PUBLIC[0], ROOT)] * (root.MAX_KEYS + 1))
+    keys = [Key(bytes([i]) * 64, ROOT) for i in range(root.MAX_KEYS + 1)]
+    keys.sort(key=lambda key: key_id(key.public))
+    raises(FormatError, root.make, 1, 0, 0, 1, None, keys)
+    body = bytearray(root.encode(root.make(1, 0, 0, 1, None, keys[:-1])))
+    body[7] += 1
+    raises(FormatError, root.decode, bytes(body) + b"\1" + keys[-1].public)
 
 
 def test_damaged_signatures():
@@ -89,7 +94,9 @@ def test_damaged_signatures():
     one, other = data[len(body) + 1 : -70], data[-70:]
     for pair in (other + one, one + one):
         raises(FormatError, root.unpack, body + b"\2" + pair)
-    raises(FormatError, root.unpack, body + bytes([root.MAX_SIGNATURES + 1]) + bytes(70 * 30))
+    many = [bytes([i]) * 70 for i in range(root.MAX_SIGNATURES + 1)]
+    assert len(root.unpack(body + bytes([len(many) - 1]) + b"".join(many)).signatures) == root.MAX_SIGNATURES
+    raises(FormatError, root.unpack, body + bytes([len(many)]) + b"".join(many))
     raises(FormatError, root.pack, body, {"0a" * 6: b"short"})
     raises(FormatError, root.pack, body, {"{:012x}".format(i): bytes(64) for i in range(root.MAX_SIGNATURES + 1)})
 
