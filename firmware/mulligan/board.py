@@ -47,6 +47,8 @@ class Device:
                 action = startup.uncounted(self._ports, e)
                 self._uncounted = True
             app = self._journal.state.only("app")
+            if carrier is not None:
+                startup.came_up(report)
             if action == "try" and carrier is not None and app and app.trial and app.trial.slot != carrier:
                 self.heir = app.trial.slot
                 return

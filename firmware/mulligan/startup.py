@@ -4,6 +4,7 @@ from .borrow import Borrowed
 from .core.bootwords import HARD, MAX_FAILURES, RECOVER, SERVE, STRAY, TRY, WATCHDOG
 from .core.digest import digest_of
 from .core.errors import FlashError, MulliganError, NoMemory, NotAvailable, PolicyError, described
+from .core.layout import STARTS
 from .core.state import needs_reset, together
 
 
@@ -66,6 +67,18 @@ def uncounted(ports, error):
     if system.firmware()[1]:
         system.reset()  # to the firmware before: what is beside it is as old
     return RECOVER if failures >= MAX_FAILURES else SERVE
+
+
+def came_up(report):
+    """The package that the app slot carries has decided what this boot is for: what boot.py has counted is over."""
+    with Borrowed("port.partitions") as partitions:
+        found = partitions.find(STARTS)
+    with Borrowed("core.starts") as starts:
+        try:
+            for region in found:
+                starts.came_up(region)
+        except FlashError as e:  # then the next start may count as one too many
+            report("unwritten", code=e.code, reason=e)
 
 
 def _reconcile(ports):
@@ -157,16 +170,22 @@ def serve(ports, entry):
 
 
 def _serve(ports, entry, image, tried):
-    """Put ``image`` into service: the one on trial, or the confirmed one if its slot still holds it. Returns whether it is."""
+    """Put ``image`` into service: the one on trial, or the confirmed one if its slot still holds it. Returns whether it is.
+
+    An app that carries a package is not confirmed any more where that does not boot, so that the one in the other slot had to.
+    """
     journal, slots, serving, _, _, report = ports
     region = slots.tried(entry) if tried else slots.active(entry)
     facts = {"name": entry.name, "version": image.version, "slot": entry.inactive() if tried else entry.slot}
-    if not tried and not holds(region, image):
-        report("damaged", **facts)
-        back = _can_go_back(ports, entry)
+    dead = entry.plane == "app" and slots.carrier not in (None, entry.slot) and not journal.state.on_trial()
+    damaged = not tried and not holds(region, image)
+    back = (dead or damaged) and _can_go_back(ports, entry)
+    if damaged or back:
+        if damaged:
+            report("damaged", **facts)
         try:
             if back:
-                go_back(ports, entry, "damaged", False)
+                go_back(ports, entry, "damaged" if damaged else "its package does not boot", not damaged)
             else:
                 entry.image = entry.spare = None  # but not the slot: a trial is in the other one
                 journal.commit()  # the agent installs anew: what is lost is no longer taken for installed

@@ -68,9 +68,8 @@ class Trials:
 
     def start(self, entries):
         """Count a start of the trial, and stand the watchdog over it: before the app, or anything of the version, runs."""
-        slept = self._system.reset_cause() == DEEP_SLEEP and self._journal.starts()
         # Cut before: a boot that nobody counts; after: one that is found if it fails.
-        self._journal.mark_start(self._journal.spent() if slept else 0)
+        self._journal.mark_start(self._system.reset_cause() == DEEP_SLEEP and self._journal.starts() > 0)
         _, deadline_ms, watchdog_ms = self._limits(entries)
         # From a reset, the app has yet to come to its first step.
         self._system.guard(watchdog_ms + (deadline_ms if needs_reset(entries) else 0))

@@ -11,7 +11,6 @@ from mulligan.core.errors import FormatError
 from mulligan_host import build, files
 from mulligan_host.errors import HostError
 from mulligan_host.filesystem import contents, smallest
-from mulligan_host.resources import resource
 
 FACTS = "mulligan.app.json"
 """In the root of the image: its version, and what its .mpy files were compiled for."""
@@ -28,6 +27,11 @@ class App:
     version: str
     mpy: int
     files: dict[str, bytes]
+
+    @property
+    def carries(self) -> bool:
+        """Whether the device package is in it."""
+        return f"{_PACKAGE}/__init__.mpy" in self.files
 
     def check(self, config: object) -> None:
         """Raises: FormatError, naming what in ``config`` does not fit the schema of the app."""
@@ -52,9 +56,9 @@ def pack(directory: Path, version: str, arch: str | None = None, package: bool =
     taken = {name: files.read(path) for path, name in found.items() if path.suffix != ".py"}
     with tempfile.TemporaryDirectory(prefix="mulligan-app-") as work:
         build.compile_tree(directory, Path(work) / "app", arch)
-        if package:
-            build.compile_tree(resource("firmware/mulligan"), Path(work) / "app" / _PACKAGE, arch, _PACKAGE)
         taken.update(_tree(Path(work) / "app"))
+    if package:
+        taken.update({f"{_PACKAGE}/{name}": content for name, content in build.package(arch).items()})
     facts = {"mpy": mpy_of(data for name, data in taken.items() if name.endswith(".mpy")), "version": version}
     taken[FACTS] = json.dumps(facts, separators=(",", ":")).encode()
     if SCHEMA in taken:

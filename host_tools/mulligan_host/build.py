@@ -35,6 +35,8 @@ _NAMED = (
     "flatbuffer graph quant plan layers ops/__init__ ops/layer ops/dense ops/conv ops/depthwise ops/window ops/reshape "
     "ops/softmax ops/pool fixedpoint kernels/int8_viper kernels/gemm_viper"
 )
+# What stands in for a module in viper where that does not run, beside each kernel that has one (`tflite/kernels`).
+_STAND_INS = {f"core/{name}.mpy" for name in ("blend", "entropy", "huffman", "p256_plain", "rescale")}
 _ALL = 1 << 30  # bytes, more than a line has
 _PARSER = threading.Lock()  # CPython 3.11's ast.parse() fails now and then where two threads call it
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -80,11 +82,17 @@ def build_package(mp: MicroPython, root: Path | None = None) -> Path:
 
 
 def package(arch: str | None) -> dict[str, bytes]:
-    """The device package for ``arch``, by its paths below ``mulligan``. Raises: HostError if it does not compile."""
+    """The device package for ``arch``, by its paths below ``mulligan``; with native code, without what only stands in for that.
+
+    Raises: HostError if it does not compile.
+    """
     with tempfile.TemporaryDirectory(prefix="mulligan-package-") as name:
         root = Path(name)
         compile_tree(resource("firmware/mulligan"), root, arch, prefix="mulligan")
-        return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.mpy"))}
+        found = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.mpy"))}
+    kernels = {name for name in found if name.startswith("tflite/kernels/")}
+    needless = _STAND_INS | {name for name in kernels if name.replace(".mpy", "_viper.mpy") in kernels}
+    return {name: content for name, content in found.items() if arch is None or name not in needless}
 
 
 def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str = "") -> None:

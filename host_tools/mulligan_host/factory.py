@@ -17,7 +17,7 @@ def parts(plan: Plan, setup: provision.Setup, program: bytes | None, frozen: boo
     files = provision.files(setup)
     if program is not None:
         files["main.py"] = program
-    if not frozen:
+    if not frozen and not setup.carried:
         files |= {f"{provision.PACKAGE}/{name}": content for name, content in package(plan.board.arch).items()}
     regions = provision.regions(setup, plan.rows)
     vfs = find(plan.rows, layouts.VFS)
@@ -26,6 +26,6 @@ def parts(plan: Plan, setup: provision.Setup, program: bytes | None, frozen: boo
     except NoSlot as e:
         raise NoSlot(
             f"{e}: take a layout with a larger vfs (on 4 MB desk-4mb, which MicroPython's OTA build fits), or firmware with "
-            "Mulligan frozen in, and --frozen"
+            "Mulligan frozen in, and --frozen; or have the app slots carry the package, with --carried"
         ) from None
     return [Part(label, find(plan.rows, label).offset, content) for label, content in regions.items()]

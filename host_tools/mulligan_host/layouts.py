@@ -9,7 +9,14 @@ from mulligan.core.partitions import APP, DATA, FAT, OTADATA, Row, app_slots
 from mulligan_host.partitions import SECTOR, SUBTYPES, TYPES, subtype_name, type_name
 
 _ESP_IDF_TYPES = range(0x40)  # below the custom ones
-_WORDS = {layout.JOURNAL: "journal", layout.KEYS: "keys", layout.EVENTS: "events", layout.APP: "app", layout.CONFIG: "config"}
+_WORDS = {
+    layout.JOURNAL: "journal",
+    layout.KEYS: "keys",
+    layout.EVENTS: "events",
+    layout.STARTS: "starts",
+    layout.APP: "app",
+    layout.CONFIG: "config",
+}
 _PLANES = {layout.MODEL: "model", layout.APP: "app", layout.CONFIG: "config"}
 VFS = "vfs"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from mulligan.core import layout, root, state
 from mulligan.core.errors import NoSlot
 from mulligan.core.partitions import Row
-from mulligan_host import ceremony, credentials, layouts
+from mulligan_host import apps, ceremony, credentials, layouts
 from mulligan_host.artifacts import Part, recognise
 from mulligan_host.combs import DEFAULT_WIDTH
 from mulligan_host.errors import HostError
@@ -20,6 +20,8 @@ from mulligan_host.virtual import firmware, image
 from mulligan_host.virtual.flash import SIZE_4MB
 
 LAYOUT = "partitions/virtual-4mb.csv"
+CARRIED_LAYOUT = "partitions/4mb-carried.csv"
+"""Of a virtual board whose app slots carry the package."""
 CONFIG = "mulligan.json"
 PACKAGE = "lib/mulligan"
 """In vfs, where the firmware does not bring it."""
@@ -70,21 +72,25 @@ class Setup:
     """See docs/SPEC.md, "Configuration file"."""
     parts: Sequence[Part] = ()
     """What is confirmed from the start beside the model: an app, a config."""
+    carried: bool = False
+    """Whether the package comes with the app of ``parts``, in the app slots, instead of frozen or in vfs."""
     report: str = ""
     """URL that takes what is new in the event log; "" to tell nobody."""
     files: Mapping[str, bytes] = field(default_factory=dict)
     """More files in vfs; a main.py here takes the place of the example app."""
 
 
-def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4MB, layout: str = LAYOUT) -> None:
-    """Write the flash file, ``size`` bytes, of a new virtual board that runs ``mp``.
+def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4MB, layout: str = "") -> None:
+    """Write the flash file, ``size`` bytes, of a new virtual board that runs ``mp``; layout: LAYOUT or
+    CARRIED_LAYOUT if not given.
 
     Raises: FormatError, NoSlot; HostError if its directory is missing, the root is not signed, or what is for TLS
     could not work; OSError naming ``path``.
     """
     if not path.parent.is_dir():
         raise HostError(f"{path}: there is no directory {path.parent}; make it first")
-    app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy))
+    layout = layout or (CARRIED_LAYOUT if setup.carried else LAYOUT)
+    app = firmware.build(firmware.Firmware(".".join(map(str, mp.version)), mp.mpy, package=not setup.carried))
     try:
         image.build_flash(path, size, resource(layout), app, files(setup), regions(setup, read_csv(resource(layout), size)))
     except OSError as e:
@@ -95,10 +101,15 @@ def virtual_flash(path: Path, setup: Setup, mp: MicroPython, size: int = SIZE_4M
 def files(setup: Setup) -> dict[str, bytes]:
     """What stands in vfs, by name: boot.py, main.py, the configuration, and what it names.
 
-    Raises: HostError for what is for TLS and could not work.
+    Raises: HostError for what is for TLS and could not work, and for an app that does not carry the package though it is to.
     """
     config: dict[str, object] = {name: getattr(setup, name) for name in _PLAIN}
-    found = {name: resource(f"firmware/{name}").read_bytes() for name in ("boot.py", "main.py")}
+    if setup.carried:
+        if not any(apps.unpack(part.content).carries for part in setup.parts if part.plane == "app"):
+            raise HostError("the app does not carry the package: make it with mulligan app pack --package")
+        found = {"boot.py": resource("firmware/carried/boot.py").read_bytes()}  # main.py is the app's
+    else:
+        found = {name: resource(f"firmware/{name}").read_bytes() for name in ("boot.py", "main.py")}
     for name, file in _CREDENTIALS.items():
         if content := getattr(setup, name):
             config[name] = file

@@ -2,7 +2,7 @@ from common import raises, rules
 from core.flash import Cut, Flash
 from mulligan.core.errors import FlashError, FormatError
 from mulligan.core.journal import Journal
-from mulligan.core.state import MARKS, MAX_ENTRIES, MAX_FROZEN, PARTS, Entry, Image, Sealed, State, decode, encode, length
+from mulligan.core.state import MARKS, MAX_ENTRIES, MAX_FROZEN, PARTS, WAKES, Entry, Image, Sealed, State, decode, encode, length
 
 
 def image(counter):
@@ -142,13 +142,14 @@ def test_a_commit_beside_a_trial_keeps_its_counts():
 
 
 def test_a_torn_mark_is_made_or_not_and_no_other_is():
-    for filled in (0xFF, 0x00, 0x5A):
+    for filled, starts in ((0xFF, 1), (0x7F, 2), (0x5B, 2), (0x00, 1), (0x5A, 1)):  # the last two as wakes
         flash = Flash(2)
         journal = Journal(flash)
         begun(journal, 1)
         journal.mark_start()
         flash.data[MARKS + 1] &= filled  # the second start, torn
-        assert (Journal(flash).starts(), Journal(flash).faults()) == (1 + (filled != 0xFF), 0)
+        assert (Journal(flash).starts(), Journal(flash).faults()) == (starts, 0)
+        assert 0 <= Journal(flash).spent() < PARTS
 
 
 class Encrypted(Flash):
@@ -203,17 +204,31 @@ def test_what_has_passed_of_the_deadline_is_kept_with_the_last_start():
             Journal(flash).mark_spent()
             journal = Journal(flash)
             assert (journal.spent(), journal.starts(), journal.faults()) == (n, 1, 0)
-        journal.mark_start(journal.spent())
+        journal.mark_start(True)
         journal.commit()  # of the same trial: as for a root that came in between
         journal = Journal(flash)
-        assert (journal.spent(), journal.starts()) == (PARTS - 1, 2)
+        assert (journal.spent(), journal.starts()) == (PARTS - 1, 1)
         journal.mark_fault()
         journal.mark_start()
         journal = Journal(flash)
-        assert (journal.spent(), journal.starts(), journal.faults()) == (0, 3, 1)
+        assert (journal.spent(), journal.starts(), journal.faults()) == (0, 2, 1)
         journal.state.entries[0].confirm()
         journal.commit()
         assert Journal(flash).spent() == 0
+
+
+def test_wakes_from_deep_sleep_are_as_one_start_by_the_sixteen():
+    for flash in (Flash(4), Encrypted(4)):
+        begun(Journal(flash), 1)
+        Journal(flash).mark_start()
+        Journal(flash).mark_spent()
+        erased = getattr(flash, "erases", 0)
+        for n in range(1, 50):
+            Journal(flash).mark_start(True)
+            assert (Journal(flash).starts(), Journal(flash).spent(), Journal(flash).faults()) == (1 + n // WAKES, 1, 0)
+        assert flash.encrypted or flash.erases - erased <= 2
+        Journal(flash).mark_start()
+        assert (Journal(flash).starts(), Journal(flash).spent()) == (5, 0)
 
 
 def test_memory_that_runs_out_at_a_commit_leaves_what_the_flash_says():

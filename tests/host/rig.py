@@ -32,8 +32,6 @@ from mulligan_host.resources import resource
 from mulligan_host.virtual.board import VirtualBoard
 from mulligan_host.virtual.flash import SECTOR
 
-SIZE_16MB = 16 << 20
-
 BOARD = "virtual"
 NAME = "digits"
 VECTORS = 4
@@ -137,7 +135,7 @@ class Rig:
     ``released``: whether that model is the release on the channel, else there is none; ``prelude`` runs in main.py before the
     app; ``extra`` are more files in vfs; ``tls``: over TLS, or as which server; ``ca`` and ``url``: what the board is told in
     place of the server's own; ``credentials``: (cert, key) of the board; ``bits``: the port that runs it;
-    ``told``: more of its Setup; ``carried``: the package is not frozen, but comes in the app slots, on a larger flash.
+    ``told``: more of its Setup; ``carried``: the package is not frozen, but comes in the app slots.
     """
 
     def __init__(
@@ -188,16 +186,13 @@ class Rig:
             self.web.ca_der if ca is None else ca,
             *credentials,
             poll_ms=POLL_MS,
+            carried=carried,
             files={"main.py": app(prelude), **(extra or {})},
             **(told or {}),
         )
         mp = next((mp for mp in ports if mp.bits == bits), ports[0])
-        self._options: dict[str, Any] = {"heap": heap, "on_line": self._line, "max_resets": 8}
-        if carried:
-            provision.virtual_flash(self.path, setup, mp, SIZE_16MB, "partitions/16mb.csv")
-            self._options.update(size=SIZE_16MB, package=lambda mp: work)  # where there is none
-        else:
-            provision.virtual_flash(self.path, setup, mp)
+        self._options: dict[str, Any] = {"heap": heap, "on_line": self._line, "max_resets": 12}
+        provision.virtual_flash(self.path, setup, mp)
         self._ports = ports
         self.board = self._stack.enter_context(VirtualBoard(self.path, ports, **self._options))
 

@@ -15,7 +15,16 @@ from mulligan_host import boards, layouts
 from mulligan_host.partitions import find, read_csv
 from mulligan_host.resources import resource
 
-LAYOUTS = {"4mb": 4, "4mb-ota": 4, "4mb-ota-two-models": 4, "desk-4mb": 4, "8mb": 8, "16mb": 16, "virtual-4mb": 4}
+LAYOUTS = {
+    "4mb": 4,
+    "4mb-ota": 4,
+    "4mb-carried": 4,
+    "4mb-ota-two-models": 4,
+    "desk-4mb": 4,
+    "8mb": 8,
+    "16mb": 16,
+    "virtual-4mb": 4,
+}
 """Name to megabytes."""
 
 

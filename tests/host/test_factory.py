@@ -83,6 +83,29 @@ def test_with_mulligan_frozen_in(work: Path, stack: ExitStack, micropython32: Mi
     ]
 
 
+def test_with_app_slots_that_carry_the_package(
+    work: Path, stack: ExitStack, micropython32: MicroPython, command: Command
+) -> None:
+    """The first layout of the board with the room is taken, and vfs holds neither package nor main.py."""
+    board = Path("carried/virtual.toml")
+    board.parent.mkdir()
+    board.write_text(Path("virtual.toml").read_text().replace('"desk-4mb.csv"', '["desk-4mb.csv", "4mb-carried.csv", "4mb.csv"]'))
+    Path("app").mkdir()
+    Path("app/main.py").write_text(
+        "import mulligan\nwith mulligan.model('digits') as m: print('app:', m.version, mulligan.__path__)\n"
+    )
+    command("app", "pack", "app", "--version", "1.0.0", "--arch", micropython32.arch, "--package", "-o", "app.img")
+    build = ("image", "build", "fw.bin", "--board", board, "--key", "k.pub.pem", "--carried", "app.img")
+    assert "the package is in one place" in command(*build, "--frozen", "-o", "out.bin", code=2)
+    said = json.loads(command(*build, "--artifact", "digits.mslt", "-o", "out.bin", "--json"))
+    assert said["layout"] == "4mb-carried"
+    desk = stack.enter_context(Desk(work, micropython32, None, package=lambda mp: work / "empty", wall_watchdog=20.0))
+    desk.board.flash.program(0, Path("out.bin").read_bytes())
+    desk.board.power_on()
+    desk.board.wait("app: 1.0.0 /package/mulligan")
+    assert set(desk.files()) == {"/boot.py", "/mulligan.json"}
+
+
 def test_what_does_not_fit(work: Path, command: Command) -> None:
     build = ("image", "build", "fw.bin", "--board", "virtual", "-o", "out.bin")
     key = ("--key", "k.pub.pem")

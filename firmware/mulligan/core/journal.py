@@ -7,13 +7,13 @@ counting never erases; where the partition is encrypted, which lets nothing be p
 """
 
 from .errors import FlashError, FormatError
-from .state import FAULTS, MARKS, RECORD, STARTS, State, decode, encode, length
+from .state import FAULTS, MARKS, RECORD, STARTS, WAKES, State, decode, encode, length
 
 SECTOR = 4096
 _PIECE = 128  # of a record, read back at a time
 _MANY = 24  # faults without a trial, before a new record takes them to 0
 _ALIGN = 16  # bytes: what an encrypted partition is written in
-_START = 0x7F  # a mark: its first bit, and of a start further ones for what has passed of the deadline
+_START = 0x7F  # a mark: its first bit, and of a start further ones for what has passed of the deadline, the last for a wake
 MAX_STARTS = 16  # starts of one trial for whatever reason, power cuts included: the trial ends then
 
 
@@ -40,7 +40,7 @@ class Journal:
         try:
             tried = _tried(self.state)
             if tried and tried == self._tried:
-                self._append(self.starts(), self.faults(), self.spent())
+                self._append(self._worth(), self.faults(), self.spent())
             else:
                 self._append(0, 0, 0)
         except MemoryError:
@@ -48,39 +48,37 @@ class Journal:
             raise
 
     def starts(self):
-        """How often the trial of the record in force was started."""
-        return self._starts + self._marked(MARKS, STARTS)
+        """How often the trial of the record in force was started. WAKES from deep sleep are one start."""
+        return self._worth() // WAKES
 
     def faults(self):
         """How many of these starts ended by the version's own fault."""
-        return self._faults + self._marked(MARKS + STARTS, FAULTS)
+        return self._faults + len(self._marks(MARKS + STARTS, FAULTS))
 
     def spent(self):
         """How many PARTS of the deadline passed since the last start that did not come from a sleep."""
-        made = self._marked(MARKS, STARTS)
-        if not made:
-            return self._spent
-        mark = bytearray(1)
-        self._region.readinto(self._at + MARKS + made - 1, mark)
-        return bin(mark[0] ^ 0xFF).count("1") - 1
+        marks = self._marks(MARKS, STARTS)
+        return max(0, bin((marks[-1] | 1) ^ 0xFF).count("1") - 1) if marks else self._spent
 
-    def mark_start(self, spent=0):
-        """Count a start, with ``spent`` parts of the deadline behind it. Raises: FlashError where it can't be counted."""
-        if not self._mark(MARKS, STARTS, spent):
-            self._append(self.starts() + 1, self.faults(), spent)
+    def mark_start(self, wake=False):
+        """Count a start; wake: from deep sleep, which goes on with the deadline. Raises: FlashError where it can't be counted."""
+        spent = self.spent() if wake else 0
+        if not self._mark(MARKS, STARTS, _START >> spent & ~wake):
+            self._append(self._worth() + (1 if wake else WAKES), self.faults(), spent)
 
     def mark_spent(self):
         """Count a part of the deadline, PARTS - 1 of them at most, with the last start. Raises: FlashError as above."""
-        made, spent = self._marked(MARKS, STARTS), self.spent() + 1
-        if made:
-            self._region.program(self._at + MARKS + made - 1, bytes([_START >> spent]))  # cut: a power-on begins a new deadline
+        marks = self._marks(MARKS, STARTS)
+        if marks:
+            mark = marks[-1] & (marks[-1] >> 1 | 1)
+            self._region.program(self._at + MARKS + len(marks) - 1, bytes([mark]))  # cut: a power-on begins a new deadline
         else:
-            self._append(self.starts(), self.faults(), spent)
+            self._append(self._worth(), self.faults(), self.spent() + 1)
 
     def mark_fault(self):
         """Count a fault. Raises: FlashError where it can't be counted."""
-        if not self._mark(MARKS + STARTS, FAULTS, 0):
-            self._append(self.starts(), self.faults() + 1, self.spent())
+        if not self._mark(MARKS + STARTS, FAULTS, _START):
+            self._append(self._worth(), self.faults() + 1, self.spent())
 
     def forgive(self):
         """Without a trial: what is confirmed runs well, so the faults so far no longer count as failures in a row."""
@@ -109,8 +107,8 @@ class Journal:
         state = self.state
         self._starts, self._faults, self._spent, self._tried = state.starts, state.faults, state.spent, _tried(state)
 
-    def _append(self, starts, faults, spent):
-        self.state.starts, self.state.faults, self.state.spent = starts, faults, spent
+    def _append(self, worth, faults, spent):
+        self.state.starts, self.state.faults, self.state.spent = worth, faults, spent
         number = self._number
         at = -RECORD if self._at is None else self._at
         step = SECTOR if self._region.encrypted else RECORD  # there, what was never programmed does not read as blank
@@ -172,21 +170,25 @@ class Journal:
             if self._report:
                 self._report("worn", sector=at // SECTOR)
 
-    def _marked(self, at, most):
+    def _worth(self):
+        """The starts, in WAKES."""
+        return self._starts + sum([WAKES if mark & 1 else 1 for mark in self._marks(MARKS, STARTS)])
+
+    def _marks(self, at, most):
         if self._at is None or self._region.encrypted:
-            return 0
+            return b""
         marks = bytearray(most)
         self._region.readinto(self._at + at, marks)
-        return most - sum([1 for byte in marks if byte == 0xFF])
+        return bytes([mark for mark in marks if mark != 0xFF])
 
-    def _mark(self, at, most, spent):
+    def _mark(self, at, most, mark):
         """Whether one more mark is there. A mark is a byte, programmed alone: torn, it is made or not, and no other is."""
-        made = self._marked(at, most)
+        made = len(self._marks(at, most))
         if self._at is None or self._region.encrypted or made == most:
             return False
         try:
-            self._region.program(self._at + at + made, bytes([_START >> spent]))  # cut: counted or not
-            if self._marked(at, most) > made:
+            self._region.program(self._at + at + made, bytes([mark]))  # cut: counted or not
+            if len(self._marks(at, most)) > made:
                 return True
         except FlashError:
             pass

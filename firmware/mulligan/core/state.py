@@ -9,18 +9,20 @@ from .errors import FormatError
 PLANES = ("firmware", "app", "model", "config")
 
 MAGIC = b"MJ"
-VERSION = 4
+VERSION = 5
 RECORD = 2048  # bytes from one record to the next
 MAX_ENTRIES = 7
 MAX_FROZEN = 4
 MARKS = 2024  # offset of the marks, a byte each, which the checksum does not cover: STARTS for starts, then FAULTS for faults
 STARTS = 16
 FAULTS = 8
-PARTS = 8  # of the deadline: a bit of a mark is the start, each further one that is programmed a part that has passed
+PARTS = 7  # of the deadline: the top bit of a mark is the start, each further one that is programmed a part that has passed
+WAKES = 16  # from deep sleep, that count as one start; the lowest bit of such a mark is programmed
 # magic, version, entries, bytes of the record, confirmed app slot, flags, polls to rest; record number, release sequence, time,
-# order sequence; key slot, length and sha256 of its content; starts and faults counted before this record
-_HEADER = "<2sBBHBBHIIIIHH32sBB"
-HEAD = 64
+# order sequence; key slot, length and sha256 of its content; length and sha256 of what the other app slot holds; starts, times
+# WAKES, and faults counted before this record
+_HEADER = "<2sBBHBBHIIIIHH32sI32sHB"
+HEAD = 101
 _ENTRY = "<BBBBB16sII"  # plane, pair, slot, parts, frozen versions, name, floor, hard floor
 _IMAGE = "<IIH24s32s"  # length, counter, mpy, version, sha256; then the lowest version required of each plane
 _TRIAL = "<IIHIIHIIIIIHHHHHHB"  # release sequence, hard floor, then the Rules in their order
@@ -119,7 +121,7 @@ class State:
     seen (seconds since 1970); and ``keys``, which root is trusted: a Sealed, or None.
 
     rest: polls to let pass, as the last trial ended without a verdict; linked: whether the set on trial came over the network.
-    ``starts``, ``faults`` and ``spent`` are the journal's to count: marks come on top of them.
+    ``starts`` (times WAKES), ``faults`` and ``spent`` are the journal's to count: marks come on top of them.
     """
 
     def __init__(self):
@@ -182,7 +184,7 @@ def encode(state, number):
     struct.pack_into(
         _HEADER, record, 0, MAGIC, VERSION, len(state.entries), size, _slot(app.slot) if app and app.image else _NONE,
         state.linked | state.spent << 1, state.rest, number, state.sequence, state.time, state.order,
-        *tuple(keys) + (state.starts, state.faults)
+        *tuple(keys) + _other(app) + (state.starts, state.faults)
     )  # fmt: skip
     record[HEAD : size - 4] = body
     struct.pack_into("<I", record, size - 4, crc32(memoryview(record)[: size - 4]))
@@ -196,7 +198,7 @@ def decode(record):
         raise FormatError("journal: torn record")
     state = State()
     fields = struct.unpack_from(_HEADER, record, 0)
-    _, _, count, _, _, flags, rest, number, sequence, time, order, slot, size, digest, starts, faults = fields
+    _, _, count, _, _, flags, rest, number, sequence, time, order, slot, size, digest, _, _, starts, faults = fields
     state.rest = rest
     state.sequence = sequence
     state.time = time
@@ -282,6 +284,12 @@ def _decode_image(reader):
         if lowest:
             requires[plane] = _text(lowest)
     return Image(size, counter, _text(version), digest, requires, mpy)
+
+
+def _other(entry):
+    """Length and hash of what the slot beside the confirmed one holds, for a boot.py; 0 and nothing where it holds nothing."""
+    other = entry and (entry.trial.image if entry.trial else entry.spare)
+    return (other.length, other.sha256) if other else (0, b"")
 
 
 def _slot(slot):

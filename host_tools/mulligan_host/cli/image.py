@@ -41,9 +41,12 @@ def build(
 
     It holds bootloader and app of FIRMWARE, a combined MicroPython image, and Mulligan's partition table. With --key or --root
     also what board install would bring: package, boot.py and main.py in vfs, configuration, keys and journal, and each artifact
-    in its slot. Such an image holds the boards' common secrets, if it has any (--cert-key).
+    in its slot. With --carried the package is in the app slots, not in vfs. Such an image holds the boards' common secrets, if it
+    has any (--cert-key).
     """
-    plan = options.plan(firmware, board_name, layout)
+    if frozen and given.carried:
+        raise click.UsageError("give --frozen or --carried: the package is in one place")
+    plan = options.plan(firmware, board_name, layout, len(files.read(given.carried)) if given.carried else 0)
     if given != Given() or served or frozen:
         setup = given.setup(plan.board.name, tuple(read_artifact(name) for name in served))
         plan = replace(plan, parts=[*plan.parts, *factory.parts(plan, setup, given.program(), frozen)])

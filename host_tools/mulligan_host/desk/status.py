@@ -43,7 +43,7 @@ def status(link: Link) -> dict[str, Any]:
         "reset": CAUSES.get(seen.cause, str(seen.cause)),
         "heap_free": seen.heap,
         "vfs_free": seen.free * seen.block,
-        "package": "frozen" if frozen else "vfs" if seen.files else None,
+        "package": "frozen" if frozen else "vfs" if seen.files else "app slots" if seen.mulligan else None,
         "url": config.get("url"),
         "channel": config.get("channel"),
         "journal": _journal(journal) if journal is not None else None,

@@ -270,7 +270,7 @@ class VirtualBoard:
             have = ", ".join(f"{mp.mpy} ({mp.label})" for mp in self._micropythons)
             raise BoardError(f"firmware {boot.firmware.version} is of _mpy {boot.firmware.mpy}; there is only {have}")
         runtime = build_package(mp, RUNTIME)
-        path = f":.frozen:{self._package(mp)}:{runtime}"
+        path = f":.frozen:{f'{self._package(mp)}:' if boot.firmware.package else ''}{runtime}"
         heap = (self._heap or HEAP[mp.bits]) + RUNTIME_HEAP[mp.bits]
         others: dict[str, HasFileno | int] = {"wake": self._wake[0]}
         if self._line is not None:

@@ -42,6 +42,8 @@ class Firmware:
     """False: built without app rollback. set_boot leaves UNDEFINED, and confirm is not supported."""
     load: bool = True
     """False: the image is valid, so that set_boot takes it, and the bootloader still can not load it."""
+    package: bool = True
+    """Whether Mulligan is frozen in."""
 
 
 def build(firmware: Firmware) -> bytes:
@@ -113,7 +115,7 @@ def _parsed(data: bytes) -> ESP32FirmwareImage:
 
 
 def _checked(payload: object) -> Firmware:
-    kinds = {"version": str, "mpy": int, "behaviour": str, "rollback": bool, "load": bool}
+    kinds = {"version": str, "mpy": int, "behaviour": str, "rollback": bool, "load": bool, "package": bool}
     if not isinstance(payload, dict) or payload.keys() != kinds.keys():
         raise FormatError(f"virtual firmware: the payload has {', '.join(kinds)}, and nothing else")
     for name, kind in kinds.items():

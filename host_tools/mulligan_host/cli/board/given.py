@@ -12,6 +12,7 @@ from mulligan.core import root as roots
 from mulligan_host import ceremony, files, provision
 from mulligan_host import keys as signing
 from mulligan_host.artifacts import Part
+from mulligan_host.cli.options import read_artifact
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _OPTIONS = (
@@ -32,6 +33,11 @@ _OPTIONS = (
         "--poll-ms", default=provision.Setup.poll_ms, show_default=True, type=click.IntRange(1), help="How often it polls."
     ),
     click.option("--app", type=_FILE, help="A main.py, in place of the example, or of whatever is there."),
+    click.option(
+        "--carried",
+        type=_FILE,
+        help="An app with the package in it (mulligan app pack --package): its slots carry that, so that releases update it.",
+    ),
 )
 
 
@@ -52,12 +58,15 @@ class Given:
     order: bool = False
     poll_ms: int = provision.Setup.poll_ms
     app: Path | None = None
+    carried: Path | None = None
 
     def setup(self, board: str, parts: tuple[Part, ...] = ()) -> provision.Setup:
         """What a board of the kind ``board`` gets; whatever is wrong with a file is found out here.
 
         Raises: click.UsageError without --key or --root, or with both; FormatError, HostError, OSError for a file.
         """
+        if self.carried and self.app:
+            raise click.UsageError("give --app or --carried, whose main.py is in the app")
         if bool(self.keys) == bool(self.root):
             raise click.UsageError("give --key (a public key from: mulligan keys new) or --root, not both")
         publics = [signing.load_public(path) for path in self.keys]
@@ -73,7 +82,8 @@ class Given:
             order=self.order,
             group=self.group,
             device=self.device,
-            parts=parts,
+            parts=(*parts, *([read_artifact(str(self.carried))] if self.carried else [])),
+            carried=bool(self.carried),
         )
         roots.unpack(setup.root)
         return setup

@@ -10,7 +10,7 @@ from mulligan.core import partitions
 from mulligan.core.errors import FormatError
 from mulligan_host import ceremony, files, provision
 from mulligan_host import keys as signing
-from mulligan_host.cli.options import width_option
+from mulligan_host.cli.options import read_artifact, width_option
 from mulligan_host.cli.serial_line import serial_options
 from mulligan_host.errors import HostError
 from mulligan_host.micropython import MicroPython, resolve
@@ -40,6 +40,7 @@ _NEW = "For a new FLASH: "
 @click.option("--device", help=_NEW + "what orders call it alone.")
 @click.option("--poll-ms", type=click.IntRange(1), help=_NEW + "how often it polls.  [default: 60000]")
 @click.option("--app", type=_FILE, help=_NEW + "a main.py in place of the example app.")
+@click.option("--carried", type=_FILE, help=_NEW + "an app with the package in it, which its slots carry.")
 @click.option("--blank", is_flag=True, help=_NEW + "let it be erased, for a tool to flash.")
 @click.option("--size", default=4, show_default=True, type=click.IntRange(1, 16), help="Megabytes of flash.")
 @click.option("--power-cut", type=click.IntRange(1), metavar="N", help="Let the power fail inside the N-th flash operation.")
@@ -49,8 +50,8 @@ _NEW = "For a new FLASH: "
 def virtual(
     flash: Path, keys: tuple[Path, ...], root: Path | None, width: int, model: Path | None, url: str | None, ca: Path | None,
     cert: Path | None, cert_key: Path | None, name: str | None, order: bool, group: str | None, device: str | None,
-    poll_ms: int | None, app: Path | None, blank: bool, size: int, power_cut: int | None, until: str | None, timeout: float,
-    wires: Wires,
+    poll_ms: int | None, app: Path | None, carried: Path | None, blank: bool, size: int, power_cut: int | None, until: str | None,
+    timeout: float, wires: Wires,
 ) -> None:  # fmt: skip
     """Run the virtual board whose flash is the file FLASH, until Ctrl-C, and show its console.
 
@@ -62,7 +63,7 @@ def virtual(
     except re.error as e:
         raise click.UsageError(f"--until {until}: not a regular expression: {e}") from e
     ports = resolve()
-    given = (keys, root, model, url, ca, cert, cert_key, name, order, group, device, poll_ms, app)
+    given = (keys, root, model, url, ca, cert, cert_key, name, order, group, device, poll_ms, app, carried)
     if blank and (any(given) or flash.exists()):
         raise click.UsageError(f"{flash}: --blank makes a new, erased flash; leave out what would fill it, or remove the file")
     if blank:
@@ -86,6 +87,8 @@ def virtual(
             order=order,
             group=group or "",
             device=device or "",
+            parts=[read_artifact(str(carried))] if carried else [],
+            carried=bool(carried),
             files={"main.py": files.read(app)} if app else {},
         )
         provision.virtual_flash(flash, setup, _main_port(ports), size << 20)

@@ -33,11 +33,12 @@ def walk(path, buf):
 
 
 def folders(path):
-    """How many directories are below ``path``."""
+    """How many directories are below ``path``, those of app slots left out, which are mounted there."""
     count = 0
-    for entry in os.ilistdir(path):
-        if entry[1] & 0x4000:
-            count += 1 + folders(path + "/" + entry[0])
+    for entry in os.ilistdir(path or "/"):
+        name = path + "/" + entry[0]
+        if entry[1] & 0x4000 and os.statvfs(name) == os.statvfs("/"):
+            count += 1 + folders(name)
     return count
 
 
