@@ -128,6 +128,7 @@ def test_what_the_others_need_of_the_new_one():
 def test_a_grievance_between_others_stops_nothing():
     known = state()
     known.entries.append(installed("config", "config", "1.0.0", requires={"firmware": "9.0.0"}))
+    known.entries += [installed("app", "app", "1.0.0", mpy=6), installed("firmware", "f", "1.25.0", mpy=5)]
     assert admit(release(), known)
     raises(Unmet, admit, release(artifact(requires={"config": "1.0.1"})), known)
 

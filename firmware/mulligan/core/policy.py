@@ -47,7 +47,7 @@ def admit(manifest, state, board, now, versions, planes, mpy=0):
 def revert(entry, state, versions, mpy=0):
     """May ``entry`` go back to its spare? Raises: NotAvailable, Replayed, Unmet."""
     spare = entry.spare
-    if spare is None or entry.trial:
+    if spare is None:  # as it is while another is on trial
         raise NotAvailable("{}: no other version is held to go back to".format(entry.name))
     if spare.counter < entry.hard_floor:
         raise Replayed("{} has counter {}, the hard floor is {}".format(_called(entry, spare), spare.counter, entry.hard_floor))
