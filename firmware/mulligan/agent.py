@@ -46,7 +46,7 @@ class Agent:
         self._settled = None, False  # digest of the manifest (and order) that this device answered for good, and if it said no
         self._last = None  # that of the one polled last
         self._later = 1  # polls until a release is looked at again whose preflight said not now
-        self._tired = 0  # polls that passed before the last attempt, after flash that failed
+        self._tired = 0  # polls that passed before the last attempt, after flash that failed or a download that was spoilt
         self._rest = self._journal.state.rest  # polls to let pass before it is tried again, after a trial without a verdict
 
     def steps(self, source=None):
@@ -177,7 +177,7 @@ class Agent:
         except (FormatError, ModelError, HealthError, PolicyError):  # of what the slots hold, verified: it will never do here
             self._settled = digest, False
             raise
-        except FlashError:  # a worn sector is erased again with each attempt: fewer and fewer of them
+        except (FlashError, PatchError):  # each attempt erases again, a worn sector or all for a spoilt download: fewer and fewer
             self._tired = min(2 * self._tired + 1, _MOST_REST)
             self._rest = self._tired
             raise

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import hashlib
 import hmac
+import itertools
 import json
 import socketserver
 import threading
@@ -339,6 +340,22 @@ def test_extra_data_from_the_patch(rig: Rig) -> None:
         rig.offer(good(rig))
 
     assert "yields" in refused(rig, 40, offer, "patch-failed")
+
+
+def test_spoilt_downloads_wear_the_slot_less_and_less(rig: Rig) -> None:
+    """Each attempt erases, so each is followed by a longer rest."""
+    target = of(rig, "2.0.0")
+    for blob in (target.full, *manifest.parse_index(artifact_file(rig, target.patches).read_bytes())):
+        path = artifact_file(rig, blob)
+        path.write_bytes(path.read_bytes()[:-20] + bytes(20))
+    polls = []
+    with rig.unchanged():
+        rig.offer(good(rig))
+        for _ in range(5):
+            assert rig.wait("refused")["code"] == "40"
+            polls.append(manifests(rig))
+    rests = [later - earlier for earlier, later in itertools.pairwise(polls)]
+    assert all(rest >= least for rest, least in zip(rests, (2, 4, 8, 16), strict=True)), rests
 
 
 def test_endless_artifact(rig: Rig) -> None:
