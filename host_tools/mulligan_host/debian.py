@@ -130,7 +130,24 @@ def _fetch(work: Path, architecture: str, accept: Callable[[tuple[str, ...]], ob
     raise next((reason for reason in reasons if isinstance(reason, _Unavailable)), reasons[0])
 
 
+def archives(work: Path, package: str) -> list[Path]:
+    """Download ``package`` of this machine's own release, and what it depends on, to under ``work``; return the .deb files.
+
+    Raises: HostError with the reason if it can't be had.
+    """
+    os_release = _OS_RELEASE.read_text()
+    family, stanzas = sources(os_release, _APT)
+    stanza = f"{stanzas[0]}Suites: {_codename(os_release)}\nComponents: {_COMPONENTS[family]}\n"
+    return _archives(work, native_architecture(), stanza, package)
+
+
 def _download(work: Path, architecture: str, stanza: str) -> Path:
+    for package in _archives(work, architecture, stanza, "micropython"):
+        _run("dpkg", "-x", str(package), str(work / "root"))
+    return work / "root"
+
+
+def _archives(work: Path, architecture: str, stanza: str, package: str) -> list[Path]:
     for name in ("archives/partial", "cache", "lists/partial", "log", "sources.d", "state", "root"):
         (work / name).mkdir(parents=True)
     (work / "state/status").touch()
@@ -140,12 +157,10 @@ def _download(work: Path, architecture: str, stanza: str) -> Path:
     options = ("-q", "-c", str(configuration))
     # Any failure to fetch an index is an error: apt's default is to go on with what it has.
     _run("apt-get", *options, "-o", "APT::Update::Error-Mode=any", "update")
-    if "\nPackage: micropython\n" not in "\n" + _run("apt-cache", *options[1:], "show", "micropython", check=False):
-        raise _Unavailable(f"the archive has no micropython package for {architecture}")
-    _run("apt-get", *options, "install", "--download-only", "-y", "--no-install-recommends", "micropython")
-    for package in sorted((work / "archives").glob("*.deb")):
-        _run("dpkg", "-x", str(package), str(work / "root"))
-    return work / "root"
+    if f"\nPackage: {package}\n" not in "\n" + _run("apt-cache", *options[1:], "show", package, check=False):
+        raise _Unavailable(f"the archive has no {package} package for {architecture}")
+    _run("apt-get", *options, "install", "--download-only", "-y", "--no-install-recommends", package)
+    return sorted((work / "archives").glob("*.deb"))
 
 
 def _command(root: Path) -> tuple[str, ...]:
@@ -166,12 +181,12 @@ def sources(os_release: str, apt: Path) -> tuple[str, list[str]]:
     Args: the text of os-release, and the directory that is apt's ``/etc/apt``.
     Raises: HostError if the machine is of neither family, or names no archive for its own release.
     """
-    facts = dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', os_release, re.MULTILINE))
+    facts = _facts(os_release)
     likes = f"{facts.get('ID', '')} {facts.get('ID_LIKE', '')}".split()
     family = next((name for name in ("ubuntu", "debian") if name in likes), None)
     if family is None:
         raise HostError("this machine is neither Debian nor Ubuntu nor of their family")
-    codename = facts.get("UBUNTU_CODENAME") or facts.get("DEBIAN_CODENAME") or facts.get("VERSION_CODENAME", "")
+    codename = _codename(os_release)
     found: list[str] = []
     for path in [apt / "sources.list", *sorted((apt / "sources.list.d").glob("*"))]:
         if not path.is_file():
@@ -191,6 +206,15 @@ def sources(os_release: str, apt: Path) -> tuple[str, list[str]]:
     if not found:
         raise HostError(f"apt is configured with no archive for {codename or 'this release'}: see {apt}/sources.list.d")
     return family, found
+
+
+def _facts(os_release: str) -> dict[str, str]:
+    return dict(re.findall(r'^(\w+)="?([^"\n]*)"?$', os_release, re.MULTILINE))
+
+
+def _codename(os_release: str) -> str:
+    facts = _facts(os_release)
+    return facts.get("UBUNTU_CODENAME") or facts.get("DEBIAN_CODENAME") or facts.get("VERSION_CODENAME", "")
 
 
 def _one_line(text: str) -> Iterator[dict[str, str]]:

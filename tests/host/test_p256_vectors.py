@@ -9,7 +9,7 @@ import random
 import re
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from importlib.resources import files
 from pathlib import Path
@@ -62,7 +62,9 @@ def test_nist_sigver(tmp_path: Path, micropythons: list[MicroPython]) -> None:
 
 
 @pytest.mark.fuzz
-def test_as_cryptography_and_ecdsa_do(tmp_path: Path, micropythons: list[MicroPython]) -> None:
+def test_as_cryptography_and_ecdsa_do(
+    tmp_path: Path, micropythons: list[MicroPython], record_property: Callable[[str, int], None]
+) -> None:
     seed = random.Random(20)
     signers = [ec.derive_private_key(seed.randrange(1, N), ec.SECP256R1()) for _ in _WIDTHS]
     publics = [raw_public(signer.public_key()) for signer in signers]
@@ -72,6 +74,7 @@ def test_as_cryptography_and_ecdsa_do(tmp_path: Path, micropythons: list[MicroPy
     assert len(cases) == 2 * _EXAMPLES
     assert 0.4 < sum(good for _, good, *_ in cases) / len(cases) < 0.7
     _check(tmp_path, micropythons, keys, cases)
+    record_property("signatures and mutations judged as cryptography and python-ecdsa judge them, on each Python", len(cases))
 
 
 def test_der_is_taken_exactly_where_it_is_the_one_encoding() -> None:

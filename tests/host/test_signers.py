@@ -17,6 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
+from host import softhsm
 from host.commands import mulligan
 from host.refusals import assert_error
 from host.rig import BOARD, HEALTH, image
@@ -25,14 +26,6 @@ from mulligan_host import combs, command, hsm, keys, release, signers
 from mulligan_host.errors import HostError
 from mulligan_host.virtual.flash import SIZE_4MB
 
-MODULES = (
-    "/usr/lib/softhsm/libsofthsm2.so",
-    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
-    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
-    "/usr/lib64/pkcs11/libsofthsm2.so",
-    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
-    "/usr/local/lib/softhsm/libsofthsm2.so",
-)
 PIN = "correct horse; 42%"
 MESSAGE = b"what is signed"
 
@@ -231,10 +224,10 @@ def test_a_command_that_is_none(here: Path, key: str, said: str) -> None:
 @pytest.fixture(scope="module")
 def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The path of SoftHSM2's module, with two tokens: "ops team" has keys, "spare" has none."""
-    module = next((path for path in MODULES if Path(path).exists()), None)
-    tool = shutil.which("softhsm2-util")
-    if module is None or tool is None:
-        pytest.skip("SoftHSM2 is not installed (Debian: softhsm2): PKCS#11 is not tested")
+    try:
+        module, tool = softhsm.found()
+    except HostError as e:
+        pytest.skip(f"SoftHSM2 is not installed (Debian: softhsm2), PKCS#11 is not tested: {e}")
     pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed: PKCS#11 is not tested")
     import pkcs11
     from pkcs11 import Attribute, KeyType
@@ -246,7 +239,7 @@ def token(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SOFTHSM2_CONF", str(work / "softhsm2.conf"))
         for label in ("ops team", "spare"):
-            arguments = ["--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "12345678"]
+            arguments = ["--module", module, "--init-token", "--free", "--label", label, "--pin", PIN, "--so-pin", "12345678"]
             subprocess.run([tool, *arguments], check=True, capture_output=True)
         with pkcs11.lib(module).get_token(token_label="ops team").open(rw=True, user_pin=PIN) as session:
             for number, (label, curve) in enumerate((("release", "secp256r1"), ("twin", "secp256r1"), ("big", "secp384r1")), 1):
