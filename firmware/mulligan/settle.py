@@ -10,6 +10,7 @@ _RESIDENT = (
     "mulligan.core.blend_viper",
     "mulligan.core.huffman_viper",
     "mulligan.core.p256_field",
+    "mulligan.core.symbols_viper",
     "mulligan.tflite.interpreter",
 )
 # Of a convolutional model, as the families of operators below; others come with the first model that wants them.

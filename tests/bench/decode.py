@@ -37,7 +37,7 @@ size = int(size)
 from mulligan.borrow import Borrowed
 import mulligan.core.errors, mulligan.core.limits
 try:
-    import mulligan.core.blend_viper, mulligan.core.huffman_viper
+    import mulligan.core.blend_viper, mulligan.core.huffman_viper, mulligan.core.symbols_viper
 except (ImportError, ValueError):
     pass
 for name in ("install", "core.inflate", "core.ranged", "port.http"):

@@ -6,13 +6,14 @@ from binascii import unhexlify
 from common import raises
 from core.chance import Random
 from mulligan.core import codes as c
-from mulligan.core import huffman, inflate, kinds
+from mulligan.core import huffman, inflate, kinds, symbols
 from mulligan.core.errors import PatchError
 
 try:
     from mulligan.core import huffman_viper as fast
+    from mulligan.core import symbols_viper as fast_symbols
 except (ImportError, SyntaxError, ValueError):  # CPython, or no native emitter: then the plain form is held to its own promise
-    fast = huffman
+    fast, fast_symbols = huffman, symbols
 
 HEAP = "256k"
 FOX = b"the quick brown fox " * 20
@@ -75,14 +76,14 @@ class Body:
 def read(stream, size, step, kind=kinds.LITERAL, old=b""):
     """``size`` bytes of what ``stream`` holds, ``step`` at a time."""
     source = Body(stream)
-    coder = inflate.Inflated()
-    coder.begin(len(stream))
     out = bytearray(size)
+    coder = inflate.Inflated(out, old)
+    coder.begin(len(stream))
     at = 0
     while at < size:
         if coder.hungry():
             coder.feed(source)
-        at += coder.bytes(kind, out, at, old, at, min(step, size - at), 0)
+        at += coder.bytes(kind, at, at, min(step, size - at))
     return bytes(out)
 
 
@@ -92,7 +93,7 @@ def stored(data):
 
 
 def numbers(stream, count):
-    coder = inflate.Inflated()
+    coder = inflate.Inflated(bytearray(kinds.PIECE + 1), b"")
     coder.begin(len(stream))
     coder.feed(Body(stream))
     return [coder.number(0) for _ in range(count)]
@@ -183,18 +184,20 @@ def test_both_forms_read_the_same():
         fast.build(codes, lengths, 288, 32, c.DISTANCES, c.DISTANCE_WIDTH, c.FIRST_DISTANCE)
         data, old = chance.bytes(600), chance.bytes(300)
         results = []
-        for module in (huffman, fast):
-            state = array("I", bytes(4 * c.STATE))
+        for module in (symbols, fast_symbols):
+            state = array("I", bytes(4 * kinds.STATE))
             state[c.END], state[c.LIMIT], state[c.OPEN] = 500, 492, 1
-            window, target, out = bytearray(1024), bytearray(300), []
+            window, piece, out = bytearray(1024), bytearray(kinds.PIECE + 1), []
             for turn in range(12):
-                found = module.symbols(0, 0, 0, state, data, codes, window, target, 3, old, 9, 20 * turn, turn & 1)
-                out.append((found, bytes(target), bytes(window)))
+                for use, many in ((turn & 1, 20 * turn), (c.NUMBERS, turn % 4)):
+                    state[c.TO], state[c.FROM], state[c.MANY] = 3, 9, many
+                    found = module.symbols(0, 0, 0, (state, data, codes, window, piece, old), use)
+                    out.append((found, bytes(piece[: kinds.PIECE]), bytes(window)))
+                    if found < 0:
+                        break
+                    out.append((place(state), list(state[kinds.FIRST :])))
                 if found < 0:
                     break
-                digits = bytearray(b"\x80\x81\0\0\0")
-                found = module.number(state, data, codes, window, digits, turn % 3)
-                out.append((found, bytes(digits), bytes(window), place(state)))
             results.append(out)
         assert results[0] == results[1]
 
@@ -205,7 +208,7 @@ def test_both_forms_read_heads_the_same():
         data = chance.bytes(400)
         results = []
         for module in (huffman, fast):
-            state = array("I", bytes(4 * c.STATE))
+            state = array("I", bytes(4 * kinds.STATE))
             state[c.END] = 400 if turn & 3 else 9
             codes, lengths = array("H", bytes(2 * c.CODES)), bytearray(320)
             out = [module.start(state, data, lengths, inflate.ORDER), place(state), bytes(lengths)]

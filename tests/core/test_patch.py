@@ -1,5 +1,6 @@
 import struct
 from array import array
+from binascii import crc32
 from hashlib import sha256
 
 from common import raises
@@ -84,8 +85,13 @@ def planes(*words):
 def build(bodies, chunks, base=BASE, bits=12, tier=1, rate=0):
     new = b"".join(chunks)
     table = b"".join([struct.pack("<I", len(b)) + patch.check(sha256(chunk)) for b, chunk in zip(bodies, chunks)])
-    header = patch.Header(tier, bits, rate, len(base), len(new), sha256(base).digest(), sha256(new).digest(), table)
-    return patch.encode_header(header) + b"".join(bodies)
+    return head(tier, bits, rate, len(base), len(new), sha256(base).digest(), sha256(new).digest(), table) + b"".join(bodies)
+
+
+def head(tier, bits, rate, base_size, new_size, base_sha256, new_sha256, table):
+    """A header and its chunk table, by docs/SPEC.md."""
+    fields = struct.pack("<4sBBBBII", b"MPAT", 2, tier, bits, rate, base_size, new_size) + base_sha256 + new_sha256
+    return fields + struct.pack("<I", crc32(table, crc32(fields))) + table
 
 
 def read(data, new_size):
@@ -276,11 +282,8 @@ def test_a_chunk_that_goes_on_after_its_end():
 
 
 def test_chunk_tables_that_lie():
-    def head(size, table):
-        return patch.encode_header(patch.Header(1, 12, 0, 0, size, bytes(32), bytes(32), table))
-
-    raises(PatchError, apply, head(100, struct.pack("<II", patch.max_chunk(12) + 1, 0)), 100)
-    raises(PatchError, apply, head(5000, struct.pack("<II", 1, 0)), 5000)
+    for size, table in ((100, struct.pack("<II", patch.max_chunk(12) + 1, 0)), (5000, struct.pack("<II", 1, 0))):
+        raises(PatchError, apply, head(1, 12, 0, 0, size, bytes(32), bytes(32), table), size)
 
 
 def test_random_bytes_raise_nothing_but_ours():

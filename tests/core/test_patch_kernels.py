@@ -5,6 +5,7 @@ from array import array
 from core.chance import Random
 from mulligan.core import blend, entropy, rescale
 from mulligan.core import contexts as c
+from mulligan.core.kinds import STATE
 
 try:
     from mulligan.core import blend_viper as fast
@@ -99,7 +100,7 @@ def test_gather32_adds_what_stands_in_planes():
 
 def run(module, data, limit):
     """Decode ``data``, whatever it is, by all models in turn; the values, and where the coder then stands."""
-    state = array("I", bytes(4 * c.STATE))
+    state = array("I", bytes(4 * STATE))
     probs = bytearray(c.ROOM)
     for i in range(c.COUNT):
         probs[2 * i + 1] = c.HALF >> 8
@@ -121,7 +122,8 @@ def run(module, data, limit):
         target = bytearray(200)
         out.append(module.words(0, 0, 0, state, probs, data, target, 30, c.WORD + c.WORD_SET * (turn & 3), turn & 3))
         out.append(bytes(target))
-        out.append(module.number(0, 0, 0, state, probs, data, c.NUMBER + 24 * turn, c.MANTISSA) & 0x7FFFFFFF)
+        for base in (0, c.NUMBER):
+            module.number(0, 0, 0, state, probs, data, c.NUMBER + 24 * turn, c.MANTISSA, base)
     return out, list(state), bytes(probs)
 
 

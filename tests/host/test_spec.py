@@ -59,7 +59,7 @@ LAYOUTS: dict[str, tuple[list[tuple[str, int]], list[tuple[int, int, str]]]] = {
     "Journal: marks": ([("<16s8s", state.MARKS)], []),
     "Event log: record": ([(events._FORMAT, 0)], [(events._AT_CHECKSUM, 4, "u32")]),
     "Slot image: header": ([(slot._FORMAT, 0)], [(slot._AT_CHECKSUM, 4, "u32")]),
-    "Patch: header": ([(patch._HEADER, 0)], []),
+    "Patch: header": ([(patch.HEADER, 0)], []),
     "Patch: chunk table entry": ([(patch.TABLE_ENTRY, 0)], []),
 }
 FIELDS = ("Manifest: payload", "Order: payload", "Patch index: entry")
@@ -103,7 +103,7 @@ def test_what_the_layouts_add_up_to() -> None:
     """Sizes that several tables share."""
     full = struct.calcsize(root.HEADER) + root.MAX_KEYS * struct.calcsize(root.KEY)
     assert full + 1 + root.MAX_SIGNATURES * struct.calcsize(root.SIGNATURE) == root.MAX_LENGTH
-    assert struct.calcsize(patch._HEADER) == patch.HEADER_SIZE
+    assert struct.calcsize(patch.HEADER) == patch.HEADER_SIZE
     assert struct.calcsize(slot._FORMAT) == slot._AT_CHECKSUM == slot.HEADER_SIZE - 4
     assert struct.calcsize("<" + state._HEADER[1:]) == state.HEAD
     # A set of every entry on trial, each with two requirements, fits a record.

@@ -2,10 +2,9 @@
 
 from array import array
 
-# Indices of the coder's state, an array of 32-bit words. WORDS: for each of four sets of words, whether its last difference was
-# not 0, and how many bits it had.
+# Indices of the coder's state, 32-bit words before those of ``kinds``. WORDS: for each of four sets of words, whether its last
+# difference was not 0, and how many bits it had.
 RANGE, CODE, AT, END, LIMIT, RATE, MEAN, CLASS, SIGN, PRUNED, CHANGED, WORDS = range(12)
-STATE = WORDS + 8
 
 # Where the probabilities of each model begin, 16-bit words.
 WEIGHTS = 0  # two sets, with a base and without: a class of the mean takes 32, the signs of the set 9

@@ -9,6 +9,7 @@ state is an array of 32-bit words, probs a bytearray of 16-bit words, laid out a
 """
 
 from .contexts import AT, CHANGED, CLASS, CODE, END, LIMIT, MEAN, PRUNED, RANGE, RATE, SIGN, SIGNS, WORDS
+from .kinds import DISTANCE, FIRST, FLOATMUL, KINDS, LENGTH, REPEAT
 
 
 class Decoder:
@@ -157,9 +158,17 @@ def word(coder, state, base, which, want):
     return -size if negative else size
 
 
-def number(_, __, ___, state, probs, data, unary, mantissa):
-    """The kernel of golomb()."""
-    return golomb(Decoder(state, probs, data), unary, mantissa, 0)
+def number(_, __, ___, state, probs, data, unary, mantissa, base):
+    """The kernel of golomb(), into the state; with a base, where the contexts of numbers begin, of the head of a segment.
+
+    That is a kind, by ``unary``, a length and, but for the first two kinds, one more.
+    """
+    coder = Decoder(state, probs, data)
+    state[FIRST] = kind = golomb(coder, unary, mantissa, 0)
+    if base and kind < KINDS:
+        state[FIRST + 1] = golomb(coder, base + 24 * (LENGTH + kind), mantissa, 0)
+        if kind >= REPEAT:
+            state[FIRST + 2] = golomb(coder, base + 24 * (DISTANCE + kind % FLOATMUL), mantissa, 0)
 
 
 def weights(_, __, ___, state, probs, data, tables, target, to, old, start, count, base, prune, mask):

@@ -8,15 +8,17 @@ by them.
 
 import micropython
 
+from .kinds import DISTANCE, FIRST, FLOATMUL, KINDS, LENGTH, REPEAT
+
 
 @micropython.viper
-def number(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, unary: int, mantissa: int) -> int:
+def number(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, unary: int, mantissa: int, base: int):
     span = state[0]
     code = state[1]
     pos = state[2]
     end = state[3]
     rate = state[5]
-    bits = 0
+    count = bits = row = 0
     left = -1  # bits of the mantissa to come; -1: the unary part
     value = 1
     at = unary
@@ -57,17 +59,28 @@ def number(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, 
                         at += 1
                     continue
             left = bits
-            mantissa += 3 * (bits if bits < 23 else 23)
+            row = mantissa + 3 * (bits if bits < 23 else 23) - 1
         else:
             value = value << 1 | bit
             left -= 1
-        if left == 0:
+        if left:
+            at = row + value if value < 4 else -1
+            continue
+        state[FIRST + count] = value - 1
+        kind = state[FIRST]
+        if base == 0 or count == 2 or kind < 0 or kind >= KINDS or (count == 1 and kind < REPEAT):
             break
-        at = mantissa + value - 1 if value < 4 else -1
+        count += 1
+        if count == 1:
+            at = base + 24 * (LENGTH + kind)
+        else:
+            at = base + 24 * (DISTANCE + (kind if kind < FLOATMUL else 0))
+        bits = 0
+        left = -1
+        value = 1
     state[0] = span
     state[1] = code
     state[2] = pos
-    return value - 1
 
 
 @micropython.viper

@@ -15,126 +15,140 @@ from .codes import (
     DISTANCES,
     END,
     FIRST_DISTANCE,
+    FROM,
     HELD,
     LENGTH,
     LENGTHS_WIDTH,
     LIMIT,
+    LOW,
+    MANY,
+    NUMBERS,
     OPEN,
-    STATE,
+    PLAIN,
+    RUN,
+    TO,
     WIDTH,
     WINDOW,
 )
 from .errors import PatchError
-from .kinds import COPY, LITERAL
+from .kinds import COPY, DONE, FIRST, STATE
 
 try:
     from .blend_viper import copy, gather32
-    from .huffman_viper import build, lengths, number, start, symbols
+    from .huffman_viper import build, lengths, start
+    from .symbols_viper import symbols
 except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; .mpy of another architecture
     from .blend import copy, gather32
-    from .huffman import build, lengths, number, start, symbols
+    from .huffman import build, lengths, start
+    from .symbols import symbols
 
 _HEAD = 320  # more bytes than the head of a block takes
 _AHEAD = _HEAD + 96  # and more than all numbers take that are asked for between two looks at hungry()
 _INPUT = 768
+_NEVER = 2 * _INPUT  # beyond any place of the input
 _SYMBOL = 8  # bytes that a symbol may take
 ORDER = b"\x10\x11\x12\0\x08\x07\x09\x06\x0a\x05\x0b\x04\x0c\x03\x0d\x02\x0e\x01\x0f"  # of the lengths of codes of lengths
 
 
 class Inflated:
-    def __init__(self):
+    """piece, old: buffers of the decoder of segments."""
+
+    def __init__(self, piece, old):
+        self._piece = piece
+        self._old = old
         self._input = bytearray(_INPUT + _SYMBOL)
         self._view = memoryview(self._input)
-        self._state = array("I", bytes(4 * STATE))
+        self.state = array("I", bytes(4 * STATE))
         self._codes = array("H", bytes(2 * CODES))
-        self._window = bytearray(WINDOW)
         self._lengths = bytearray(320)
-        self._digits = bytearray(5)  # of a number
+        self._buffers = self.state, self._input, self._codes, bytearray(WINDOW), piece, old
         self.left = 0  # bytes of the chunk that were not read yet
 
     def begin(self, size):
         """A chunk of ``size`` bytes follows."""
-        for i in range(STATE):
-            self._state[i] = 0
-        self._last = self._part = 0  # whether this is the last block; bytes that there are of the next words
+        for i in range(DONE):
+            self.state[i] = 0
+        self._last = 0  # whether this is the last block
         self.left = size
+        self.state[LOW] = 0 if size else _NEVER
 
     def hungry(self):
         """Whether feed() must come before number()."""
-        return self.left and self._state[END] - self._state[AT] < _AHEAD
-
-    def held(self):
-        """How many bytes were read and not used yet."""
-        return self._state[END] - self._state[AT]
+        return self.state[AT] >= self.state[LOW]
 
     def feed(self, source):
         """Read once from ``source``."""
-        state = self._state
+        state = self.state
         at = state[AT]
         rest = state[END] - at
         copy(self._input, 0, self._input, at, rest)
         count = min(self.left, _INPUT - rest)
         source.readinto(self._view[rest : rest + count])
         self.left -= count
+        end = rest + count
         state[AT] = 0
-        state[END] = rest + count
+        state[END] = end
         # The last symbol may be looked for in some bytes more than there are.
-        state[LIMIT] = rest + count - _SYMBOL if self.left else rest + count + 2
+        state[LIMIT] = end - _SYMBOL if self.left else end + 2
+        state[LOW] = max(0, end - _AHEAD) if self.left else _NEVER
+
+    def run(self, use=RUN):
+        """Go on with the segments as far as the stream and what is held of the base take them: HUNGRY, OTHERS, NEAR or FULL.
+
+        Or with what else ``symbols`` does, over as many blocks as that takes. Raises: PatchError.
+        """
+        while True:
+            way = symbols(0, 0, 0, self._buffers, use)
+            if way < 0:
+                raise _damaged()
+            if way or self.state[OPEN] or not self._begin_block():
+                if not way and not self.left:
+                    raise _damaged()
+                return way
 
     def number(self, context):
-        """An unsigned LEB128 integer of 31 bits at most. Raises: PatchError."""
-        digits = self._digits
-        count = 0
-        while True:
-            value = number(self._state, self._input, self._codes, self._window, digits, count)
-            if value >= 0:
-                return value
-            count = ~value
-            if count == 5 or not self.bytes(LITERAL, digits, count, digits, 0, 1, 0):
-                raise _damaged()
-            count += 1
+        """The next number, of 31 bits at most; feed() must not have to come first. Raises: PatchError."""
+        state = self.state
+        state[MANY] = 1
+        if not self.run(NUMBERS):
+            raise _damaged()
+        state[MANY] = 0
+        return state[FIRST]
 
-    def words(self, target, count, which, scratch, at):
-        """Add ``count`` differences to the words of ``target``; how many: 0 if feed() must come first. Raises: PatchError.
+    def words(self, count, which, to):
+        """Add ``count`` differences to the first words of ``old``; how many: 0 if feed() must come first. Raises: PatchError.
 
-        ``scratch[at:]``: 4 bytes each, which stay as they are until all have come.
+        They come to ``piece[to:]``, 4 bytes each, which stay as they are until all are there.
         """
-        self._part += self.bytes(LITERAL, scratch, at + self._part, target, 0, 4 * count - self._part, 0)
-        if self._part < 4 * count:
+        state = self.state
+        if not state[MANY]:
+            state[TO] = to
+            state[MANY] = 4 * count
+        if not self.run(PLAIN):
             return 0
-        self._part = 0
-        gather32(target, scratch, at, count)
+        gather32(self._old, self._piece, to, count)
         return count
 
-    def bytes(self, kind, target, to, old, start, count, place):
-        """Fill up to ``count`` bytes of ``target[to:]``, for what has a base with the sums of ``old[start:]`` and what is read.
+    def bytes(self, kind, to, start, count):
+        """Fill up to ``count`` bytes of ``piece[to:]``, for what has a base with the sums of ``old[start:]`` and what is read.
 
         How many: 0 if feed() must come first. Raises: PatchError.
         """
-        state = self._state
-        done = 0
-        while True:
-            made = symbols(
-                0, 0, 0, state, self._input, self._codes, self._window, target, to, old, start, count - done, kind >= COPY
-            )
-            if made < 0:
-                raise _damaged()
-            done += made
-            if done == count:
-                return done
-            if state[OPEN] or not self._begin_block():
-                if not self.left:
-                    raise _damaged()
-                return done
-            to += made
-            start += made
+        state = self.state
+        state[TO] = to
+        state[FROM] = start
+        state[MANY] = count
+        self.run(kind >= COPY)
+        count -= state[MANY]
+        state[MANY] = 0
+        return count
 
     def _begin_block(self):
         """Read the head of the next block, which must be; whether it is there. Raises: PatchError."""
-        state, data, codes, sizes = self._state, self._input, self._codes, self._lengths
+        state, data, codes, sizes = self.state, self._input, self._codes, self._lengths
         if self._last or state[AT] - (state[HELD] >> 3) > state[END]:
             raise _damaged()
-        if self.left and self.held() < _HEAD:
+        if self.left and state[END] - state[AT] < _HEAD:
             return False
         if state[HELD] < 3:
             state[BITS] |= data[state[AT]] << state[HELD]

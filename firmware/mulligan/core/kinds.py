@@ -22,6 +22,28 @@ BACK = 24  # + kind: REPEAT has no distance, FLOATMUL has both, by DISTANCE + 0
 LAYOUT = 25  # run and place; + 1: channels
 FACTOR = 36  # of SCALE8; + 1 of MULADD32; FLOATMUL's are + 2 and + 3
 
+# What a coder and the decoder of segments share is in the words of one state, of which those before DONE are the coder's own.
+DONE = 20  # bytes of the artifact that are decoded
+STOP = 21  # where in it the chunk ends
+FILL = 22  # bytes of the piece
+KIND = 23  # of the segment that goes on
+LEFT = 24  # bytes that it has still to yield
+PLACE = 25  # where in the base it goes on
+BASE = 26  # bytes of the base
+OLD = 27  # from where on the base is held, or NOWHERE
+READ = 28  # whether there is the head of the next segment
+FIRST = 29  # of the numbers that were read, three at most: a head is a kind, a length less one and what the kind has next
+STATE = 32
+
+OLDS = 512  # bytes of the base that are held
+NOWHERE = 1 << 29
+
+# How far run() came.
+HUNGRY = 0  # feed() must come first
+OTHERS = 1  # to a segment that takes more than the coder has
+NEAR = 2  # to bytes of the base that are not held
+FULL = 3  # to the end of the piece, or of the chunk
+
 BLOCK = 256  # bytes of words decoded at once
 PIECE = 1024  # bytes given to the sink at once
 MAX_CHANNELS = 256

@@ -16,23 +16,16 @@ VERSION = 2
 TIER_DEFLATE = 1
 TIER_RANGE = 2
 HEADER_SIZE = 84
+HEADER = "<4sBBBBII32s32sI"  # MAGIC, VERSION, what a Header has before its table, CRC-32 of all that and of the table
 TABLE_ENTRY = "<I4s"  # bytes of the chunk in the patch, check() of the chunk of the artifact
 ENTRY_SIZE = 8
 MIN_CHUNK_BITS = 12  # a chunk is a whole number of flash sectors
 MAX_CHUNK_BITS = 20
 MAX_CHUNKS = 64  # so that a table takes half a KB, whatever the artifact
-_HEADER = "<4sBBBBII32s32sI"
 
 # rate: how fast the models of TIER_RANGE adapt, 0 for TIER_DEFLATE; base_size 0: needs no base; table: the bytes of the chunk
 # table, of which size_in_patch() and check_of() read.
 Header = namedtuple("Header", ("tier", "chunk_bits", "rate", "base_size", "new_size", "base_sha256", "new_sha256", "table"))
-
-
-def encode_header(header):
-    """The header and chunk table as bytes."""
-    tier, bits, rate, base_size, new_size, base_sha256, new_sha256, table = header
-    head = struct.pack(_HEADER, MAGIC, VERSION, tier, bits, rate, base_size, new_size, base_sha256, new_sha256, 0)[:-4]
-    return head + struct.pack("<I", crc32(table, crc32(head))) + table
 
 
 def table_size(head, new_size, new_sha256=None):
@@ -40,7 +33,7 @@ def table_size(head, new_size, new_sha256=None):
 
     Raises: PatchError.
     """
-    magic, version, tier, bits, rate, _, size, _, digest, _ = struct.unpack(_HEADER, head)
+    magic, version, tier, bits, rate, _, size, _, digest, _ = struct.unpack(HEADER, head)
     if magic != MAGIC or version != VERSION:
         wrong = "not a patch that is known here"
     elif (rate and not 4 <= rate <= 7) or tier != (TIER_RANGE if rate else TIER_DEFLATE):
@@ -56,7 +49,7 @@ def table_size(head, new_size, new_sha256=None):
 
 def decode_header(head, table):
     """The Header of these HEADER_SIZE bytes and their chunk table. Raises: PatchError."""
-    _, _, tier, bits, rate, base_size, new_size, base_sha256, new_sha256, crc = struct.unpack(_HEADER, head)
+    _, _, tier, bits, rate, base_size, new_size, base_sha256, new_sha256, crc = struct.unpack(HEADER, head)
     header = Header(tier, bits, rate, base_size, new_size, base_sha256, new_sha256, table)
     fits = len(table) == ENTRY_SIZE * chunks(header) and crc == crc32(table, crc32(bytes(head[: HEADER_SIZE - 4])))
     if not fits or max([size_in_patch(header, index) for index in range(chunks(header))]) > max_chunk(bits):

@@ -11,23 +11,36 @@ from . import patch
 from .errors import PatchError
 from .kinds import (
     ADD32,
-    BACK,
+    BASE,
     BLOCK,
     COPY,
     DISTANCE,
+    DONE,
     FACTOR,
+    FILL,
+    FIRST,
     FLOATMUL,
+    FULL,
+    KIND,
     KINDS,
     LAYOUT,
-    LENGTH,
+    LEFT,
     MAX_CHANNELS,
     MAX_FACTOR8,
     MAX_FACTOR32,
     MAX_SIZE,
     MULADD32,
+    NEAR,
+    NOWHERE,
+    OLD,
+    OLDS,
+    OTHERS,
     PIECE,
+    PLACE,
+    READ,
     REPEAT,
     SCALE8,
+    STOP,
     UNIT8,
     UNIT32,
 )
@@ -37,9 +50,6 @@ try:
 except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; .mpy of another architecture
     from .blend import copy, scale8
     from .rescale import floatmul, muladd32
-
-
-_OLD = 512  # bytes of the base that are held
 
 
 class Decoder:
@@ -53,23 +63,25 @@ class Decoder:
         self._header = header
         self._base = base
         self._target = target
-        self._old = bytearray(_OLD)
-        self._near = memoryview(self._old)[: min(_OLD, header.base_size)]  # what is read of the base at once
+        self._old = bytearray(OLDS)  # of the base, from state[OLD] on
+        self._near = memoryview(self._old)[: min(OLDS, header.base_size)]  # what is read of the base at once
         self._far = memoryview(self._old)[: min(BLOCK, target.size)]  # the same of the artifact
-        self._old_at = -1  # which bytes of the base ``_old`` holds: from here on; -1: none
         self._piece = bytearray(PIECE + BLOCK)  # what was decoded and did not go to the sink yet; words may go beyond
         self._full = memoryview(self._piece)[:PIECE]
         self._factors = array("I")  # as many as a segment had at most
         self._coder = self._make_coder(header)
+        self._state = self._coder.state  # its words: see ``kinds``
+        self._state[BASE] = header.base_size
+        self._state[OLD] = NOWHERE
 
     def _make_coder(self, header):
         if header.tier == patch.TIER_RANGE:
             from .ranged import Ranged
 
-            return Ranged(header.rate)
+            return Ranged(self._piece, self._old, header.rate)
         from .inflate import Inflated
 
-        return Inflated()
+        return Inflated(self._piece, self._old)
 
     def chunk(self, index, source, sink):
         """A generator that decodes chunk ``index``, the next of ``source`` (readinto(buf), which fills all of buf).
@@ -80,39 +92,34 @@ class Decoder:
 
         Raises: PatchError for a damaged chunk; what went to the sink then is void.
         """
-        header, coder, piece = self._header, self._coder, self._piece
-        self._made = index << header.chunk_bits
-        self._position = min(self._made, header.base_size)
-        self._end = end = self._made + patch.chunk_length(header, index)
-        self._fill = self._left = self._missing = self._kind = 0
+        header, coder, state, piece = self._header, self._coder, self._state, self._piece
+        state[DONE] = done = index << header.chunk_bits
+        state[STOP] = end = done + patch.chunk_length(header, index)
+        state[PLACE] = min(done, header.base_size)
+        state[FILL] = state[KIND] = state[LEFT] = state[READ] = self._missing = 0
         hasher = sha256()
         coder.begin(patch.size_in_patch(header, index))
-        while self._made < end:
-            if self._missing or not self._left:
-                if coder.hungry():
-                    coder.feed(source)
-                    yield
-                if self._missing:
-                    self._next_factor()
-                else:
-                    self._segment()
-                if self._missing:
-                    continue
-            words = self._kind >= ADD32
-            count = self._words() if words else self._bytes()
-            if not count:
+        count = 0
+        while done < end:
+            if not count or not state[LEFT]:
+                way = coder.run()
+            count = 0
+            if way == NEAR:
+                self._window(self._base, state[BASE], self._near, state[PLACE])
+                continue
+            if way == OTHERS:
+                count = self._segment()
+            if not count and way != FULL:
                 coder.feed(source)
                 yield
-                continue
-            self._left -= count >> 2 if words else count
-            self._made += count
-            self._fill = fill = self._fill + count
-            while fill >= PIECE or (fill and self._made == end):
-                count = min(fill, PIECE)
-                some = self._full if count == PIECE else self._full[:count]
+            done = state[DONE]
+            fill = state[FILL]
+            while fill >= PIECE or (fill and done == end):
+                size = min(fill, PIECE)
+                some = self._full if size == PIECE else self._full[:size]
                 hasher.update(some)
                 sink(some)
-                self._fill = fill = fill - count
+                state[FILL] = fill = fill - size
                 if fill:
                     copy(piece, 0, piece, PIECE, fill)
                 yield
@@ -123,130 +130,146 @@ class Decoder:
             raise PatchError("patch: chunk {} does not yield what the table says".format(index))
 
     def _segment(self):
-        """Read the head of the next segment."""
-        coder, made = self._coder, self._made
-        kind = coder.number(self._kind)
-        if not 0 <= kind < KINDS:
-            raise _bad()
-        self._kind = kind
-        self._left = size = coder.number(LENGTH + kind) + 1
-        if kind >= ADD32:
-            size *= 4
-        if not 0 < size <= self._end - made:
-            raise _bad()
-        self._at = self._back = self._missing = 0
-        if kind < COPY:
-            if kind == REPEAT:
-                self._back = _below(made, coder.number(BACK + kind)) + 1
-            return
-        if kind == FLOATMUL:
-            self._back = _below(made + 1, coder.number(BACK))
-            if self._back:
-                _below(self._back + 1, size)
-        if not self._back:
-            distance = coder.number(DISTANCE + kind)
-            self._position += distance >> 1 ^ -(distance & 1)
-            if not 0 <= self._position <= self._header.base_size - size:
+        """Begin the segment whose head was read, or go on with the one before; whether that went: else feed() must come first."""
+        state = self._state
+        if not state[LEFT] and not self._begin():
+            return False
+        kind = state[KIND]
+        count = self._words(kind) if kind >= ADD32 else self._bytes(kind)
+        state[LEFT] -= count
+        state[DONE] += count
+        state[FILL] += count
+        return count
+
+    def _begin(self):
+        """Take what the head says, and read what a segment of few kinds has besides; whether that is all there."""
+        state, coder = self._state, self._coder
+        if not self._missing:
+            kind = state[FIRST]
+            if kind >= SCALE8 and coder.hungry():
+                return False
+            state[KIND] = kind
+            done = state[DONE]
+            size = state[FIRST + 1] + 1 << 2 * (kind >= ADD32)
+            if kind >= KINDS or size > state[STOP] - done:
                 raise _bad()
-        if kind == FLOATMUL:
-            # The constant is a word of the artifact, so far back; or, for 0, it follows in two halves.
-            back = coder.number(FACTOR + 2)
-            if back:
-                _below(made - 3, back - 4)
-                self._artifact(back, 4)
-                self._factor = self._old[0] | self._old[1] << 8 | self._old[2] << 16 | (self._old[3] & 0x7F) << 24
+            state[FIRST + 1] = size
+            third = state[FIRST + 2]
+            self._at = self._back = 0
+            if kind == REPEAT:
+                self._back = _below(done, third) + 1
+            elif kind == FLOATMUL and third:
+                self._back = _below(done + 1, third)
+                _below(self._back + 1, size)
+            elif kind >= COPY:
+                if kind == FLOATMUL:
+                    third = coder.number(DISTANCE + kind)
+                place = state[PLACE] + (third >> 1 ^ -(third & 1))
+                if not 0 <= place <= state[BASE] - size:
+                    raise _bad()
+                state[PLACE] = place
+            if kind == FLOATMUL:
+                # The constant is a word of the artifact, so far back; or, for 0, it follows in two halves.
+                back = coder.number(FACTOR + 2)
+                if back:
+                    _below(done - 3, back - 4)
+                    self._artifact(back, 4)
+                    old = self._old
+                    self._factor = old[0] | old[1] << 8 | old[2] << 16 | (old[3] & 0x7F) << 24
+                else:
+                    self._factor = _below(1 << 15, coder.number(FACTOR + 3)) << 16
+                    self._factor |= _below(1 << 16, coder.number(FACTOR + 3))
+            elif kind == SCALE8 or kind == MULADD32:
+                if kind == SCALE8:
+                    self._run = _below(MAX_SIZE, coder.number(LAYOUT)) + 1
+                    self._at = _below(MAX_SIZE, coder.number(LAYOUT))
+                self._factor = UNIT32
+                self._missing = self._channels = _below(MAX_CHANNELS, coder.number(LAYOUT + 1)) + 1
+                if self._channels > len(self._factors):
+                    self._factors = array("I", bytes(4 * self._channels))
+        while self._missing:
+            if coder.hungry():
+                return False
+            # SCALE8's as a change to one, MULADD32's to the factor before.
+            if state[KIND] == SCALE8:
+                factor = _below(MAX_FACTOR8, UNIT8 + _signed(coder.number(FACTOR)))
             else:
-                self._factor = _below(1 << 15, coder.number(FACTOR + 3)) << 16
-                self._factor |= _below(1 << 16, coder.number(FACTOR + 3))
-            return
-        if kind == SCALE8:
-            self._run = _below(MAX_SIZE, coder.number(LAYOUT)) + 1
-            self._at = _below(MAX_SIZE, coder.number(LAYOUT))
-        elif kind != MULADD32:
-            return
-        self._factor = UNIT32
-        self._missing = self._channels = _below(MAX_CHANNELS, coder.number(LAYOUT + 1)) + 1
-        if self._channels > len(self._factors):
-            self._factors = array("I", bytes(4 * self._channels))
+                factor = self._factor = _below(MAX_FACTOR32, self._factor + _signed(coder.number(FACTOR + 1)))
+            self._factors[self._channels - self._missing] = factor
+            self._missing -= 1
+        state[READ] = 0
+        state[LEFT] = state[FIRST + 1]
+        return True
 
-    def _next_factor(self):
-        """Read one: SCALE8's as a change to one, MULADD32's to the factor before."""
-        if self._kind == SCALE8:
-            factor = _below(MAX_FACTOR8, UNIT8 + _signed(self._coder.number(FACTOR)))
-        else:
-            factor = self._factor = _below(MAX_FACTOR32, self._factor + _signed(self._coder.number(FACTOR + 1)))
-        self._factors[self._channels - self._missing] = factor
-        self._missing -= 1
-
-    def _bytes(self):
+    def _bytes(self, kind):
         """Decode the next bytes of the segment into the piece, and say how many."""
-        kind, fill = self._kind, self._fill  # two at once: MicroPython makes a tuple of four
-        piece, old = self._piece, self._old
-        count = self._left
-        if count > PIECE - fill:
-            count = PIECE - fill
+        state = self._state
+        fill, piece, old = state[FILL], self._piece, self._old
+        count = min(state[LEFT], PIECE - fill)
         if kind < REPEAT:
-            return self._coder.bytes(kind, piece, fill, old, 0, count, self._made)
+            return self._coder.bytes(kind, fill, 0, count)
         if kind == REPEAT:
-            flashed = self._made - fill
-            at = self._made - self._back
+            at = state[DONE] - self._back
+            flashed = state[DONE] - fill
             if at < flashed:
                 count = min(count, flashed - at, BLOCK)
                 copy(piece, fill, old, self._window(self._target, self._target.size, self._far, at), count)
             else:
                 copy(piece, fill, piece, at - flashed, count)
             return count
-        position = self._position
+        position = state[PLACE]
         if kind == COPY and count == PIECE:
             self._base.readinto(position, self._full)
         else:
-            count = min(count, _OLD)
-            start = position - self._old_at
-            if self._old_at < 0 or start < 0 or start + count > _OLD:
-                start = self._window(self._base, self._header.base_size, self._near, position)
+            count = min(count, OLDS)
+            start = position - state[OLD]
+            if start < 0 or start + count > OLDS:
+                start = self._window(self._base, state[BASE], self._near, position)
             if kind == COPY:
                 copy(piece, fill, old, start, count)
             else:
                 if kind == SCALE8:
                     count = min(count, BLOCK)
                     scale8(old, start, count, self._factors, self._run, self._channels, self._at)
-                    self._old_at = -1
-                count = self._coder.bytes(kind, piece, fill, old, start, count, self._made)
-                self._at += count
-        self._position = position + count
+                    state[OLD] = NOWHERE
+                count = self._coder.bytes(kind, fill, start, count)
+                if kind == SCALE8:
+                    self._at += count
+        state[PLACE] = position + count
         return count
 
-    def _words(self):
+    def _words(self, kind):
         """The same of words, in bytes, BLOCK at most, of which the last may go beyond the end of the piece."""
-        kind, old = self._kind, self._old
-        count = min(self._left, BLOCK // 4)
+        state, old = self._state, self._old
+        fill = state[FILL]
+        count = min(state[LEFT], BLOCK) >> 2
         if self._back:
             self._artifact(self._back, 4 * count)
         else:
-            start = self._window(self._base, self._header.base_size, self._near, self._position)
-            copy(old, 0, old, start, 4 * count)
-            self._old_at = -1
+            copy(old, 0, old, self._window(self._base, state[BASE], self._near, state[PLACE]), 4 * count)
+            state[OLD] = NOWHERE
         if kind == MULADD32:
             muladd32(old, count, self._factors, self._channels, self._at)
         elif kind == FLOATMUL:
             floatmul(old, count, self._factor)
-        count = self._coder.words(old, count, kind - ADD32, self._piece, self._fill)
+        count = self._coder.words(count, kind - ADD32, fill)
         self._at += count
         count *= 4
         if not self._back:
-            self._position += count
-        copy(self._piece, self._fill, old, 0, count)
+            state[PLACE] += count
+        copy(self._piece, fill, old, 0, count)
         return count
 
     def _artifact(self, back, count):
         """Have in ``_old`` the first ``count`` bytes of the last ``back`` of the artifact: from flash, and from the piece."""
-        at = self._made - back
-        flashed = self._made - self._fill
+        state, old = self._state, self._old
+        at = state[DONE] - back
+        flashed = state[DONE] - state[FILL]
         held = max(0, min(count, flashed - at))
         if held:
-            copy(self._old, 0, self._old, self._window(self._target, self._target.size, self._far, at), held)
-        copy(self._old, held, self._piece, at + held - flashed, count - held)
-        self._old_at = -1
+            copy(old, 0, old, self._window(self._target, self._target.size, self._far, at), held)
+        copy(old, held, self._piece, at + held - flashed, count - held)
+        state[OLD] = NOWHERE
 
     def _window(self, source, size, room, position):
         """Read ``source``, of ``size`` bytes, from ``position`` on into ``room``, a part of ``_old``; where in it that begins.
@@ -255,7 +278,7 @@ class Decoder:
         """
         start = max(0, min(position, size - len(room)))
         source.readinto(start, room)
-        self._old_at = start if source is self._base else -1
+        self._state[OLD] = start if source is self._base else NOWHERE
         return position - start
 
 

@@ -41,7 +41,7 @@ class Encoder:
 
     def __init__(self, rate: int) -> None:
         self.probs = [contexts.HALF] * contexts.COUNT
-        self.state = [0] * contexts.STATE
+        self.state = [0] * kinds.STATE
         self._rate = rate
         self._low = 0
         self._span = (1 << 31) - 1

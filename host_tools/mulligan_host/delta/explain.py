@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mulligan.core import kinds, patch, segments
+from mulligan.core import codes, kinds, patch, segments
 
 from . import container, tflite
 from .segment import NAMES
@@ -96,28 +96,31 @@ class _Tracer(segments.Decoder):
     def chunk(self, index: int, source: container.Body, sink: Callable[[bytearray], None]) -> Any:
         self._limit = source.at + patch.size_in_patch(self._header, index)
         self._taken = source.at
-        self._first = True
         self._source = source
         yield from super().chunk(index, source, sink)  # type: ignore[no-untyped-call]
         self._note(self._limit)
 
-    def _segment(self) -> None:
-        at = self._source.at - self._coder.held()
-        self._note(at)
-        super()._segment()  # type: ignore[no-untyped-call]
-        words = self._kind >= kinds.ADD32
-        based = self._kind >= kinds.COPY and not self._back
-        length = 4 * self._left if words else self._left
-        self._found.append(Traced(NAMES[self._kind], self._made, length, self._position if based else None, 0))
+    def _begin(self) -> bool:
+        if not super()._begin():  # type: ignore[no-untyped-call]
+            return False
+        state, based = self._state, self._state[kinds.KIND] >= kinds.COPY and not self._back
+        place = state[kinds.PLACE] if based else None
+        self._found.append(Traced(NAMES[state[kinds.KIND]], state[kinds.DONE], state[kinds.LEFT], place, 0))
+        return True
+
+    def _segment(self) -> int:
+        count: int = super()._segment()  # type: ignore[no-untyped-call]
+        if count and not self._state[kinds.LEFT]:
+            self._note(self._source.at - (self._state[codes.END] - self._state[codes.AT]))  # or contexts.END, .AT: the same
+        return count
 
     def _note(self, at: int) -> None:
-        """What was read since the last segment began is that one's."""
+        """What was read since the segment before ended is this one's."""
         at = min(at, self._limit)
-        if not self._first and at > self._taken:
+        if at > self._taken:
             last = self._found[-1]
             self._found[-1] = Traced(last.kind, last.at, last.length, last.base, last.size + at - self._taken)
             self._taken = at
-        self._first = False
 
 
 def explain(base: bytes, data: bytes) -> Explained:

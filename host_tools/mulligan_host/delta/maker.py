@@ -1,5 +1,6 @@
 """Making a patch: every strategy in every tier, and of each chunk the smallest."""
 
+from binascii import crc32
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -171,5 +172,5 @@ def _assemble(tier: int, rate: int, bits: int, bodies: list[bytes], base: bytes,
         for index, body in enumerate(bodies)
     )
     digests = sha256(base).digest(), sha256(new).digest()
-    header: bytes = patch.encode_header(patch.Header(tier, bits, rate, len(base), len(new), *digests, table))
-    return header + b"".join(bodies)
+    head = pack(patch.HEADER, patch.MAGIC, patch.VERSION, tier, bits, rate, len(base), len(new), *digests, 0)[:-4]
+    return head + pack("<I", crc32(table, crc32(head))) + table + b"".join(bodies)
