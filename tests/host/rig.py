@@ -343,12 +343,12 @@ class Rig:
         entry = self.state().entry("model", NAME)
         return b"" if entry is None or entry.slot is None else self.board.partition(f"model_{entry.slot}")
 
-    def load(self, flash: Path) -> None:
-        """Put the content of the file ``flash`` into the board, as a new one."""
+    def load(self, flash: Path, **options: Any) -> None:
+        """Put the content of the file ``flash`` into the board, as a new one; ``options``: of VirtualBoard, for that one."""
         self.board.__exit__(None, None, None)
         shutil.copyfile(flash, self.path)
         self.events.clear()
-        self.board = self._stack.enter_context(VirtualBoard(self.path, self._ports, **self._options))
+        self.board = self._stack.enter_context(VirtualBoard(self.path, self._ports, **{**self._options, **options}))
 
     def _line(self, line: str) -> None:
         if line.startswith("board: power on"):

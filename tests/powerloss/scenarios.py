@@ -315,7 +315,8 @@ def set_of_all(desk: Desk) -> Scenario:
     known = {NAME: "1.0.0", "app": "1.0.0", "config": "1.0.0"}
     tried = of({**known, "firmware": desk.flashed}, "1/1/1/0", 0)
     new = of({NAME: "1.1.0", "app": "1.1.0", "config": "1.1.0", "firmware": "1.26.0"}, "1/1/1/1", 1)
-    return Scenario("set: all four planes", base, {}, desk.site((parts, {})), (of(known, "1/1/1", 0), tried, new))
+    site = desk.site((parts, {"health": replace(HEALTH, live_runs=1)}))
+    return Scenario("set: all four planes", base, {}, site, (of(known, "1/1/1", 0), tried, new))
 
 
 def set_wrong(desk: Desk) -> Scenario:

@@ -1,11 +1,14 @@
 """Memory that runs out, programs that end and clocks that jump, anywhere in an update: it is done all the same, nobody blamed."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import count
 
 import pytest
 
+from mulligan.core.journal import MAX_STARTS
+from mulligan.core.state import WAKES
 from mulligan_host.virtual.protocol import Cause, Op
 from powerloss import device, scenarios
 from powerloss.device import Ended, Tight
@@ -86,7 +89,9 @@ def _sampled(requests: list[tuple[str, Op]], every: bool) -> Iterator[int]:
 
 
 @pytest.mark.parametrize("cause", [Cause.WATCHDOG, Cause.HARD, Cause.DEEPSLEEP], ids=lambda cause: cause.name.lower())
-@pytest.mark.parametrize("make", [scenarios.good, scenarios.set_of_all, scenarios.recovery], ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    "make", [scenarios.good, scenarios.set_of_all, scenarios.wrong, scenarios.recovery], ids=lambda make: make.__name__
+)
 def test_a_program_that_ends(make: scenarios.Make, cause: Cause, desk: Desk, every: bool, record_property: Record) -> None:
     """By the watchdog, a panic or a deep sleep, once, at any request: in each phase it goes on from there, nobody blamed."""
     scenario = make(desk)
@@ -102,6 +107,14 @@ def test_a_program_that_ends(make: scenarios.Make, cause: Cause, desk: Desk, eve
     if make in (scenarios.good, scenarios.set_of_all):
         assert [phase for phase, request in phases.items() if request not in requests] == []
         assert "activated" in {phase for phase, _ in requests}  # the trial, and its health checks
+    if make is scenarios.set_of_all:
+        assert ("boot", Op.READ) in requests  # the trial, before anything of the app
+        assert ("serving", Op.WORK) in requests  # an inference of what is on trial
+        assert ("healthy", Op.WORK) in requests  # the live window: the app's own
+    if make is scenarios.wrong:
+        assert max(i for i, request in enumerate(requests) if request == ("activated", Op.PROGRAM)) > max(
+            i for i, request in enumerate(requests) if request == ("activated", Op.WORK)
+        )  # the rollback: after the wrong answer
     if make is scenarios.recovery:
         assert "recovery" in {phase for phase, _ in requests}
     done = 0
@@ -109,6 +122,64 @@ def test_a_program_that_ends(make: scenarios.Make, cause: Cause, desk: Desk, eve
         world.disturbed(scenario.start, Ends(number, cause))
         done += 1
     record_property("programs that ended in memory", done)
+
+
+class Naps:
+    """Ends a trial when it is activated, and each boot of it when it serves, by the next of ``causes``."""
+
+    def __init__(self, world: World, causes: Iterable[Cause]) -> None:
+        self.done = 0
+        self._world = world
+        self._causes = iter(causes)
+        self._boots = 0
+
+    def __call__(self, op: Op) -> None:
+        boots = sum(report.startswith("boot ") for report in self._world.reports)
+        if self._world.trying and _phase(self._world) in ("activated", "serving") and boots > self._boots:
+            cause = next(self._causes, None)
+            if cause is not None:
+                self.done += 1
+                self._boots = boots
+                raise Ended(cause)
+
+
+SLEEPY = pytest.mark.parametrize("make", [scenarios.good, scenarios.set_of_all], ids=lambda make: make.__name__)
+
+
+@SLEEPY
+def test_a_trial_that_sleeps_again_and_again(make: scenarios.Make, desk: Desk) -> None:
+    """Wakes are no failed starts, also of a firmware, whose wake is without a look at otadata: it is confirmed in the end."""
+    scenario = make(desk)
+    world = desk.world(scenario)
+    naps = Naps(world, [Cause.DEEPSLEEP] * 50)
+    world.disturbed(scenario.start, naps, boots=60)
+    assert naps.done == 50
+    assert not any(report.startswith("rolled-back") for report in world.reports)
+
+
+@SLEEPY
+def test_a_trial_that_only_sleeps_ends_unblamed(make: scenarios.Make, desk: Desk) -> None:
+    """Sixteen wakes are as one start, of which a trial has sixteen; after it the set is installed again, and then lets us be."""
+    scenario = make(desk)
+    world = desk.world(scenario)
+
+    def until_rolled_back() -> Iterator[Cause]:
+        while not any(report.startswith("rolled-back") for report in world.reports):
+            yield Cause.DEEPSLEEP
+
+    naps = Naps(world, until_rolled_back())
+    world.disturbed(scenario.start, naps, boots=MAX_STARTS * WAKES + 9)
+    starts = 2 if make is scenarios.set_of_all else 1  # a firmware is armed first, which counts as well
+    assert naps.done == 1 + 1 + (MAX_STARTS - starts) * WAKES  # before the first start, after it, and by wakes
+
+
+def test_a_trial_that_crashes_in_each_wake_is_rolled_back(desk: Desk) -> None:
+    """Its second crash ends it, and freezes the version, whatever it slept in between."""
+    scenario = replace(scenarios.app_hangs(desk), hangs="")
+    world = desk.world(scenario)
+    naps = Naps(world, [Cause.DEEPSLEEP, Cause.DEEPSLEEP, Cause.HARD] * 9)
+    world.disturbed(scenario.start, naps, boots=20)  # to the stage in which it is frozen
+    assert naps.done == 6
 
 
 YEAR = 365 * 86400

@@ -128,6 +128,7 @@ class World:
         self._stage = 0
         self._app = False
         self._endless = False
+        self._most_boots = MOST_BOOTS
         self._chip: Chip | None = None
         self._booted: Boot | None = None
         self.reports: list[str] = []
@@ -136,6 +137,11 @@ class World:
     def distinct(self) -> int:
         """How many different contents of the flash were run."""
         return len(self._sound)
+
+    @property
+    def trying(self) -> bool:
+        """Whether a set is on trial, as the flash says it."""
+        return bool(self._state.on_trial())
 
     def run(self, content: Content) -> Run:
         """Switch a board with ``content`` on; what it did. Raises: Broken."""
@@ -193,14 +199,16 @@ class World:
         last = first + min(row.size, MOST_CONTENT) // SECTOR
         return [(sector, self.flash.original({}, sector)) for sector in range(first, last)]
 
-    def disturbed(self, content: Content, on_call: Callable[[Op], None] | None, endless: bool = False) -> Run:
-        """Switch a board on, ``on_call`` being told of each request of its program; endless: it may never come to its end.
-        Raises: Broken."""
-        device.link.on_call, self._endless = on_call, endless
+    def disturbed(
+        self, content: Content, on_call: Callable[[Op], None] | None, endless: bool = False, boots: int = MOST_BOOTS
+    ) -> Run:
+        """Switch a board on, ``on_call`` being told of each request of its program; endless: it may never come to its end; boots:
+        the most that it may need. Raises: Broken."""
+        device.link.on_call, self._endless, self._most_boots = on_call, endless, boots
         try:
             return self._run(content)
         finally:
-            device.link.on_call, self._endless = None, False
+            device.link.on_call, self._endless, self._most_boots = None, False, MOST_BOOTS
 
     def faulty(self, content: Content, fault: Fault) -> Run:
         """Switch a board on whose flash has a fault; it may never come to its end. Raises: Broken."""
@@ -225,8 +233,8 @@ class World:
         boots, cause = 0, Cause.POWER_ON
         while True:
             boots += 1
-            if boots > MOST_BOOTS:
-                raise Broken(f"{MOST_BOOTS} boots, and no end; {self.reports[-6:]}")
+            if boots > self._most_boots:
+                raise Broken(f"{self._most_boots} boots, and no end; {self.reports[-6:]}")
             device.current.app, device.current.booted = None, False
             device.current.mounted.clear()
             try:
@@ -315,7 +323,7 @@ class World:
         found = running.serving.served(name)
         if found is None or found.version != version:
             raise Broken(f"{name} {version} is confirmed, {found and found.version} in service; {self.reports[-6:]}")
-        if not served or served[-1] != version:
+        if not served or served[-1] != version or found.live:
             self._app = True
             with running.serving.model(name) as m:
                 output = bytes(m.invoke(self._sample))
