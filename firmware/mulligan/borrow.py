@@ -11,7 +11,7 @@ import gc
 import sys
 
 _PACKAGE = "mulligan."
-_KEPT = "mulligan.core.entropy_viper"  # stays from its first use on: only a patch of tier 2 needs it
+_KEPT = ("mulligan.core.entropy_viper", "mulligan.core.trees_viper")  # from their first use on
 _KERNELS = "mulligan.tflite.kernels"  # holds machine code, whose memory a port never takes back
 _CORE = "mulligan.core."
 _TFLITE = "mulligan.tflite."
@@ -52,7 +52,7 @@ class Borrowed:
         return sys.modules[self._name]
 
     def _new(self):
-        return [name for name in sys.modules if name not in self._before and name != _KEPT] if SHORT else []
+        return [name for name in sys.modules if name not in self._before and name not in _KEPT] if SHORT else []
 
     def __exit__(self, *error):
         late = [name for name in self._new() if name.startswith(_CORE) or name.startswith(_TFLITE)]  # noqa: PIE810

@@ -90,7 +90,7 @@ def build(bodies, chunks, base=BASE, bits=12, tier=1, rate=0):
 
 def head(tier, bits, rate, base_size, new_size, base_sha256, new_sha256, table):
     """A header and its chunk table, by docs/SPEC.md."""
-    fields = struct.pack("<4sBBBBII", b"MPAT", 2, tier, bits, rate, base_size, new_size) + base_sha256 + new_sha256
+    fields = struct.pack("<4sBBBBII", b"MPAT", 3, tier, bits, rate, base_size, new_size) + base_sha256 + new_sha256
     return fields + struct.pack("<I", crc32(table, crc32(fields))) + table
 
 
@@ -144,7 +144,8 @@ def test_kinds_of_bytes():
     up = bytes([(b + 1) & 0xFF for b in BASE[:600]])
     for kind in (s.ADD8, s.DRIFT8, s.PRUNE8):
         assert one(segment(kind, 600, zigzag(0), b"\x01" * 600), up) == up
-    assert one(segment(s.DIRECT8, 600, up), up) == up
+    for kind in (s.DIRECT8, s.WIDE8):
+        assert one(segment(kind, 600, up), up) == up
 
 
 def test_a_chunk_alone():
@@ -239,7 +240,7 @@ def test_every_truncation_is_found():
 def test_headers_that_are_refused():
     data = make()
     raises(PatchError, apply, data, len(NEW) + 1)
-    for at, value in ((4, 1), (4, 3), (5, 0), (5, 2), (5, 3), (6, 11), (6, 21), (7, 5)):
+    for at, value in ((4, 1), (4, 2), (4, 4), (5, 0), (5, 2), (5, 3), (6, 11), (6, 21), (7, 5)):
         bad = bytearray(data)
         bad[at] = value
         raises(PatchError, apply, bytes(bad), len(NEW))

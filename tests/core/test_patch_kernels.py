@@ -10,8 +10,9 @@ from mulligan.core.kinds import STATE
 try:
     from mulligan.core import blend_viper as fast
     from mulligan.core import entropy_viper as coded
+    from mulligan.core import trees_viper as trees
 except (ImportError, SyntaxError, ValueError):  # CPython, or no native emitter: then the plain form is held to its own promise
-    fast, coded = blend, entropy
+    fast, coded, trees = blend, entropy, entropy
 
 
 def both(function, *arguments):
@@ -98,7 +99,7 @@ def test_gather32_adds_what_stands_in_planes():
     both("gather32", chance.bytes(256), chance.bytes(300), 41, 64)
 
 
-def run(module, data, limit):
+def run(module, bytewise, data, limit):
     """Decode ``data``, whatever it is, by all models in turn; the values, and where the coder then stands."""
     state = array("I", bytes(4 * STATE))
     probs = bytearray(c.ROOM)
@@ -111,7 +112,9 @@ def run(module, data, limit):
     out = []
     for turn in range(6):
         target = bytearray(200)
-        out.append(module.literals(0, 0, 0, state, probs, data, target, 7, 60, c.LITERAL))
+        out.append(bytewise.literals(0, 0, 0, state, probs, data, target, 7, 60, c.LITERAL))
+        out.append(bytes(target))
+        out.append(bytewise.wide(0, 0, 0, state, probs, data, target, 7, 60, c.WIDE))
         out.append(bytes(target))
         out.append(module.differences(0, 0, 0, state, probs, data, target, 7, old, 3, 100, c.DIFFERENCE, turn))
         out.append(bytes(target))
@@ -133,6 +136,6 @@ def test_the_models_decode_alike():
         for bias in (0, 0x7F, 0xFF):
             data = bytearray([value & bias if bias else value for value in chance.bytes(size)])
             for limit in (size - 64, 1 << 30):
-                plain, machine = run(entropy, data, max(0, limit)), run(coded, data, max(0, limit))
+                plain, machine = run(entropy, entropy, data, max(0, limit)), run(coded, trees, data, max(0, limit))
                 assert plain[0] == machine[0]
                 assert plain[1:] == machine[1:]

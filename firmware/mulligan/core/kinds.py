@@ -1,26 +1,27 @@
 """The numbers of a patch's segments. Nothing but constants: the build puts them where they are used."""
 
-# Kinds. The length of the first eight is in bytes, that of the others in words of 32 bits.
+# Kinds. The length of the first nine is in bytes, that of the others in words of 32 bits.
 LITERAL = 0  # bytes as they are
 DIRECT8 = 1  # the same, modelled as int8 weights
-REPEAT = 2  # earlier bytes of the artifact
-COPY = 3  # bytes of the base
-ADD8 = 4  # bytes of the base, with differences
-DRIFT8 = 5  # the same, modelled as int8 weights
-PRUNE8 = 6  # the same, many of which became 0
-SCALE8 = 7  # int8 weights of the base, rescaled by channel, with differences
-ADD32 = 8  # words of the base, with differences
-FLOAT32 = 9  # the same, modelled as float32
-MULADD32 = 10  # int32 of the base, rescaled by channel, with differences
-FLOATMUL = 11  # float32 of the base or of the artifact, times a constant, with differences
-KINDS = 12
+WIDE8 = 2  # the same, as int8 weights that are spread over all values
+REPEAT = 3  # earlier bytes of the artifact
+COPY = 4  # bytes of the base
+ADD8 = 5  # bytes of the base, with differences
+DRIFT8 = 6  # the same, modelled as int8 weights
+PRUNE8 = 7  # the same, many of which became 0
+SCALE8 = 8  # int8 weights of the base, rescaled by channel, with differences
+ADD32 = 9  # words of the base, with differences
+FLOAT32 = 10  # the same, modelled as float32
+MULADD32 = 11  # int32 of the base, rescaled by channel, with differences
+FLOATMUL = 12  # float32 of the base or of the artifact, times a constant, with differences
+KINDS = 13
 
 # Contexts of the numbers. A kind's is the kind before it.
-LENGTH = 12  # + kind
-DISTANCE = 24  # + kind
-BACK = 24  # + kind: REPEAT has no distance, FLOATMUL has both, by DISTANCE + 0
-LAYOUT = 25  # run and place; + 1: channels
-FACTOR = 36  # of SCALE8; + 1 of MULADD32; FLOATMUL's are + 2 and + 3
+LENGTH = 13  # + kind
+DISTANCE = 26  # + kind
+BACK = 26  # + kind: REPEAT has no distance, FLOATMUL has both, by DISTANCE + 0
+LAYOUT = 27  # run and place; + 1: channels
+FACTOR = 39  # of SCALE8; + 1 of MULADD32; FLOATMUL's are + 2 and + 3
 
 # What a coder and the decoder of segments share is in the words of one state, of which those before DONE are the coder's own.
 DONE = 20  # bytes of the artifact that are decoded

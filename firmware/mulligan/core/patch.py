@@ -12,7 +12,7 @@ from collections import namedtuple
 from .errors import PatchError
 
 MAGIC = b"MPAT"
-VERSION = 2
+VERSION = 3
 TIER_DEFLATE = 1
 TIER_RANGE = 2
 HEADER_SIZE = 84

@@ -4,14 +4,15 @@ from array import array
 
 from . import contexts as c
 from .errors import PatchError
-from .kinds import ADD8, DIRECT8, DONE, FIRST, HUNGRY, KIND, LEFT, LITERAL, OTHERS, PRUNE8, READ, STATE
+from .kinds import ADD8, DIRECT8, DONE, FIRST, HUNGRY, KIND, LEFT, LITERAL, OTHERS, PRUNE8, READ, STATE, WIDE8
 
 try:
     from .blend_viper import copy
-    from .entropy_viper import differences, literals, number, weights, words
+    from .entropy_viper import differences, number, weights, words
+    from .trees_viper import literals, wide
 except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; .mpy of another architecture
     from .blend import copy
-    from .entropy import differences, literals, number, weights, words
+    from .entropy import differences, literals, number, weights, wide, words
 
 _INPUT = 768  # bytes of the compressed stream that are held
 _AHEAD = 64  # more than one value or number takes
@@ -97,6 +98,8 @@ class Ranged:
         piece, old = self._piece, self._old
         if kind == LITERAL:
             return literals(0, 0, 0, state, probs, data, piece, to, count, c.LITERAL)
+        if kind == WIDE8:
+            return wide(0, 0, 0, state, probs, data, piece, to, count, c.WIDE)
         if kind == ADD8:
             return differences(0, 0, 0, state, probs, data, piece, to, old, start, count, c.DIFFERENCE, state[DONE])
         direct = kind == DIRECT8

@@ -22,6 +22,9 @@ class Deflated:
     def literals(self, new: bytes) -> None:
         self.data += new
 
+    def wide(self, new: bytes) -> None:
+        self.data += new
+
     def differences(self, new: bytes, old: bytes, place: int) -> None:
         self.data += _subtract(new, old)
 
@@ -72,6 +75,26 @@ class Encoder:
             self._shift()
         return want
 
+    def steady(self, at: int, want: int) -> int:
+        p = self.probs[at]
+        bound = (self._span >> 12) * (p >> 4)
+        if want:
+            self._low += bound
+            self._span -= bound
+        else:
+            self._span = bound
+        self.probs[at] = p + ((31 if want else 65535) - p >> 5)
+        while self._span < 1 << 23:
+            self._shift()
+        return want
+
+    def nibble(self, want: int) -> int:
+        self._span >>= 4
+        self._low += want * self._span
+        while self._span < 1 << 23:
+            self._shift()
+        return want
+
     def raw(self, want: int) -> int:
         self._span >>= 1
         if want:
@@ -112,6 +135,10 @@ class Encoder:
     def literals(self, new: bytes) -> None:
         for value in new:
             entropy.tree(self, contexts.LITERAL, value)
+
+    def wide(self, new: bytes) -> None:
+        for value in new:
+            entropy.wide_weight(self, contexts.WIDE, value)
 
     def differences(self, new: bytes, old: bytes, place: int) -> None:
         for at, value in enumerate(_subtract(new, old), place):
@@ -154,6 +181,8 @@ def write(writer: Writer, segments: list[Segment], base: bytes, new: bytes) -> N
         content = new[at : at + length]
         if kind == kinds.LITERAL:
             writer.literals(content)
+        elif kind == kinds.WIDE8:
+            writer.wide(content)
         elif kind == kinds.DIRECT8:
             writer.weights(content, None, False)
         elif kind == kinds.ADD8:

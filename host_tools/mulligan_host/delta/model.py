@@ -162,6 +162,7 @@ class Planner:
                 return
         if tensor.type == tflite.INT8:
             yield Change(tensor, None, Segment(kinds.DIRECT8, at, size))
+            yield Change(tensor, None, Segment(kinds.WIDE8, at, size))
             for origin in origins:
                 yield Change(tensor, origin, Segment(kinds.DRIFT8, at, size, origin.at))
                 if (self._new_array[at : at + size] == 0).mean() > 0.2:

@@ -9,7 +9,8 @@ WORDS = frozenset({kinds.ADD32, kinds.FLOAT32, kinds.MULADD32, kinds.FLOATMUL})
 NAMES = {
     getattr(kinds, name): name
     for name in (
-        "LITERAL", "DIRECT8", "REPEAT", "COPY", "ADD8", "DRIFT8", "PRUNE8", "SCALE8", "ADD32", "FLOAT32", "MULADD32", "FLOATMUL",
+        "LITERAL", "DIRECT8", "WIDE8", "REPEAT", "COPY", "ADD8", "DRIFT8", "PRUNE8", "SCALE8", "ADD32", "FLOAT32", "MULADD32",
+        "FLOATMUL",
     )
 }  # fmt: skip
 
