@@ -33,6 +33,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, micropythons: list[MicroPyt
     with Rig(tmp_path_factory.mktemp("attacks"), micropythons) as rig:
         rig.on()
         rig.publish("1.1.0")
+        assert rig.wait("found")["dated"] == "1"
         rig.wait("confirmed")
         rig.build("2.0.0", image("2.0.0", model="1.1.0"))
         yield rig

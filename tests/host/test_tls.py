@@ -173,6 +173,13 @@ def test_a_server_that_wants_a_certificate(plain: Rig, authority: Authority) -> 
     refused(plain, asking(authority.server(), authority), 61, "wants a certificate")
 
 
+def test_an_update_by_a_board_without_a_clock(plain: Rig) -> None:
+    """It takes the release, and says that it could not judge its expiry by a clock."""
+    plain.directory.sign("1.1.0", plain.signer)
+    assert plain.wait("found")["dated"] == "0"
+    assert plain.wait("confirmed")["version"] == "1.1.0"
+
+
 def test_a_certificate_that_the_server_does_not_know(board: Rig, authority: Authority, stranger: Authority) -> None:
     refused(board, asking(authority.server(), stranger), 61, "wants a certificate that it knows")
 
