@@ -30,7 +30,7 @@ def judge(payload, ordered, trusted, state, config, now, versions, planes, mpy):
     wanted = policy.admit(release, state, config.board, now, versions, planes, mpy)
     state.time = now  # which is before the release expires: however far a clock jumps, the next release is taken again
     if given:
-        state.order = max(state.order, given.sequence)
+        state.order = given.sequence  # which is not below
     return release, wanted, dated
 
 

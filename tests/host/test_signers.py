@@ -14,8 +14,14 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
 
 from host import softhsm
 from host.commands import mulligan
@@ -99,6 +105,16 @@ def test_a_private_key_that_others_may_use(here: Path, mode: int) -> None:
     assert not Path("rel/stable.jws").exists()
     Path("k.pem").chmod(0o400)
     assert mulligan(*SIGN, "k.pem").returncode == 0
+
+
+@pytest.mark.parametrize("key", [ec.generate_private_key(ec.SECP384R1()), rsa.generate_private_key(65537, 2048)])
+def test_a_key_of_another_kind(here: Path, key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey) -> None:
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    Path("other.pem").write_bytes(key.private_bytes(*form))
+    Path("other.pem").chmod(0o600)
+    Path("other.pub.pem").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    for arguments in ((*SIGN, "other.pem"), ("keys", "table", "other.pub.pem", "-o", "t"), ("keys", "show", "other.pem")):
+        assert "not a P-256 key" in fails(*arguments)
 
 
 def test_a_passphrase_from_the_environment(here: Path) -> None:
