@@ -74,7 +74,7 @@ def test_as_cryptography_and_ecdsa_do(
     assert len(cases) == 2 * _EXAMPLES
     assert 0.4 < sum(good for _, good, *_ in cases) / len(cases) < 0.7
     _check(tmp_path, micropythons, keys, cases)
-    record_property("signatures and mutations judged as cryptography and python-ecdsa judge them, on each Python", len(cases))
+    record_property("signatures and their mutations, judged as cryptography and python-ecdsa do", len(cases))
 
 
 def test_der_is_taken_exactly_where_it_is_the_one_encoding() -> None:
