@@ -148,6 +148,19 @@ def lower_counter() -> None:
     forge(lambda payload: None)
 
 
+def lengthen_image() -> None:
+    longer = image("1.1.0") + bytes(16)
+    made = delta.make(b"", longer)
+    (Path("rel/artifacts") / sha256(made).hexdigest()).write_bytes(made)
+    full = {"size": len(made), "sha256": base64url.encode(sha256(made).digest())}
+
+    def change(payload: dict[str, Any]) -> None:
+        del first(payload)["patches"]
+        first(payload).update(size=len(longer), sha256=base64url.encode(sha256(longer).digest()), full=full)
+
+    forge(change)
+
+
 PATCH = f"model/digits: patch from {sha256(image('1.0.0')).hexdigest()[:12]}"
 
 
@@ -171,6 +184,7 @@ PATCH = f"model/digits: patch from {sha256(image('1.0.0')).hexdigest()[:12]}"
             "model/digits: slot image",
             "no trial can pass",
         ),
+        (lengthen_image, "model/digits: slot image", "its header says"),
         (lambda: forge(lambda payload: first(payload)["patches"].update(size=7)), "model/digits: patches", "not the bytes"),
         (spoil_patch, PATCH, "yields something else"),
     ],
