@@ -1,6 +1,7 @@
 """What a verification may cost, on ports with machine code: ratios of processor time in one run, and heap."""
 
 import gc
+import sys
 import time
 from hashlib import sha256
 
@@ -51,6 +52,28 @@ def test_how_much_faster_than_joint_shamir():
     assert base > 4 * table
     assert base > 5 * short
     assert base > 8 * whole
+
+
+def test_nothing_calls_itself():
+    if not hasattr(sys, "setprofile"):
+        return
+    running, deepest = [], [0]
+
+    def watch(frame, event, _):
+        if event == "call":
+            assert frame.f_code not in running, frame.f_code
+            running.append(frame.f_code)
+            deepest[0] = max(deepest[0], len(running))
+        elif event == "return" and running:
+            running.pop()
+
+    public, key, signature, hint = pinned()
+    sys.setprofile(watch)
+    try:
+        assert p256.verify(public, DIGEST, signature) and key.verify(DIGEST, signature) and key.verify(DIGEST, signature, hint)
+    finally:
+        sys.setprofile(None)
+    assert 4 < deepest[0] < 9
 
 
 def test_12_kb_of_heap_are_enough():
