@@ -2,7 +2,8 @@
 
 from hashlib import sha256
 
-from .core import manifest, policy
+# fields only to come first: each import within an import takes C stack, of which there is little.
+from .core import fields, manifest, policy  # noqa: F401
 from .core.errors import Expired, TransportError
 
 

@@ -105,6 +105,25 @@ def test_bound_examples() -> None:
     assert _sum(worked[1]) == int(worked[2]) == int(rows["the releases of the demo"]["bound in ms"])
 
 
+def test_watchdogs() -> None:
+    """The table has the figures of the code, and each is above the timeouts under it."""
+    stated = [row["ms"] for row in TABLES["Watchdog: what it stands over"]]
+    package = ROOT / "firmware" / "mulligan"
+
+    def constant(path: Path, pattern: str) -> str:
+        found = re.search(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert found, path
+        return found[1]
+
+    boots = {constant(ROOT / "firmware" / name, r"^machine\.WDT\(timeout=(\d+)\)") for name in ("boot.py", "carried/boot.py")}
+    places = (("trial.py", "_SWITCH_MS"), ("live.py", "_REQUEST_MS"), ("board.py", "_RECOVERY_MS"))
+    assert stated[:4] == [*boots, *(constant(package / path, rf"^{name} = (\d+)") for path, name in places)]
+    timeout_s = int(constant(package / "port" / "http.py", r"timeout_s=(\d+)"))
+    assert f"a connect, a TLS handshake, a head and a body, {timeout_s} s each" in DESIGN.read_text(encoding="utf-8")
+    assert 4000 * timeout_s < int(stated[2]) < int(stated[3])
+    assert all("watchdog_ms" in other for other in stated[4:])
+
+
 def _figures(row: dict[str, str]) -> list[int]:
     return [int(row[key]) for key in ("attempts", "boot_ms", "deadline_ms", "watchdog_ms")]
 

@@ -3,17 +3,18 @@
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from host import rig
+from host import planes, rig
 from host.models import Command
 from host.serialdesk import QUIET, Desk
 from mulligan_host import ceremony, keys, provision, release
+from mulligan_host.artifacts import Part
 from mulligan_host.desk.report import Event, parse
 from mulligan_host.micropython import MicroPython
 from mulligan_host.virtual.flash import SIZE_4MB
@@ -29,21 +30,24 @@ class Fleet:
         self.directory = release.Directory(work / "releases")
         keys.create(work / "k.pem")
         self.signer = keys.load_signer(work / "k.pem")
-        trusted = ceremony.first([keys.Signer.generate()], [keys.load_public(work / "k.pub.pem")])
-        setup = provision.Setup("virtual", trusted, rig.image("1.0.0"), files={"main.py": rig.app()})
-        provision.virtual_flash(work / "new", setup, mp)
-        self.content = (work / "new").read_bytes()
+        self._trusted = ceremony.first([keys.Signer.generate()], [keys.load_public(work / "k.pub.pem")])
         self._work, self._mp, self._stack = work, mp, stack
         self.publish("1.0.0")
 
-    def publish(self, version: str, content: bytes | None = None, signer: keys.Signer | None = None) -> None:
-        order = release.Order(content or rig.image(version), ["virtual"], HEALTH, version)
+    def publish(self, version: str, content: bytes | Sequence[Part] | None = None, signer: keys.Signer | None = None) -> None:
+        health = HEALTH if isinstance(content, bytes | None) else planes.HEALTH
+        order = release.Order(content or rig.image(version), ["virtual"], health, version)
         self.directory.build(order)
         self.directory.sign(version, signer or self.signer)
 
-    def board(self, **options: Any) -> Desk:
-        desk = self._stack.enter_context(Desk(self._work, self._mp, None, wall_watchdog=5.0, **options))
-        desk.board.flash.program(0, self.content)
+    def board(self, flash: bytes = b"", wall_watchdog: float = 5.0, told: dict[str, Any] | None = None, **options: Any) -> Desk:
+        """A board with the content ``flash``, or a new one; ``told``: more of its Setup."""
+        if not flash:
+            setup = provision.Setup("virtual", self._trusted, rig.image("1.0.0"), files={"main.py": rig.app()}, **(told or {}))
+            provision.virtual_flash(self._work / "new", setup, self._mp)
+            flash = (self._work / "new").read_bytes()
+        desk = self._stack.enter_context(Desk(self._work, self._mp, None, wall_watchdog=wall_watchdog, **options))
+        desk.board.flash.program(0, flash)
         desk.board.power_on()
         desk.board.wait("serving")
         return desk
@@ -111,6 +115,18 @@ def test_a_strangers_release_is_refused(fleet: Fleet, push: Callable[..., Any], 
     assert model(command, desk)["version"] == "1.0.0"
 
 
+def test_a_board_in_recovery_takes_a_release_by_the_cable(fleet: Fleet, push: Callable[..., Any], tmp_path: Path) -> None:
+    """Its app never runs, so the agent is alone: it installs, tries and confirms another app, and the board serves again."""
+    desk = fleet.board(wall_watchdog=1.0, told={"parts": [planes.app(tmp_path, "1.0.0", planes.RAISES)], "watchdog_ms": 1000})
+    desk.board.wait("^mulligan: recovery")
+    fleet.publish("2.0.0", [planes.app(tmp_path, "1.1.0")])
+    said = push(desk)
+    assert said["outcome"] == "confirmed"
+    assert [event["facts"]["name"] for event in said["events"] if event["event"] == "confirmed"] == ["app"]
+    desk.board.wait(r"^app: version=1\.1\.0 ")
+    assert desk.board.violations == []
+
+
 def test_a_push_goes_on_where_the_cable_was_pulled(fleet: Fleet, push: Callable[..., Any]) -> None:
     """The line dies in the second of the patch's chunks; on another cable the next push starts at the last whole one."""
     fleet.publish("1.1.0", rig.image("1.1.0", "1.3.0-slow"))
@@ -125,10 +141,10 @@ def test_a_push_goes_on_where_the_cable_was_pulled(fleet: Fleet, push: Callable[
     pulling.start()
     assert "plug the board in again" in push(desk, code=1)
     pulling.join()
-    fleet.content = desk.peek(0, SIZE_4MB)
+    left = desk.peek(0, SIZE_4MB)
     desk.board.power_off()
     desk.__exit__(None, None, None)
-    said = push(fleet.board())
+    said = push(fleet.board(left))
     assert said["outcome"] == "confirmed"
     (installed,) = [event for event in said["events"] if event["event"] == "installed"]
     assert int(installed["facts"]["resumed"]) > 0
