@@ -35,8 +35,6 @@ _NAMED = (
     "flatbuffer graph quant plan layers ops/__init__ ops/layer ops/dense ops/conv ops/depthwise ops/window ops/reshape "
     "ops/softmax ops/pool fixedpoint kernels/int8_viper kernels/gemm_viper"
 )
-# What stands in for a module in viper where that does not run, beside each kernel that has one (`tflite/kernels`).
-_STAND_INS = {f"core/{name}.mpy" for name in ("blend", "entropy", "huffman", "p256_plain", "rescale")}
 _ALL = 1 << 30  # bytes, more than a line has
 _PARSER = threading.Lock()  # CPython 3.11's ast.parse() fails now and then where two threads call it
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -90,9 +88,8 @@ def package(arch: str | None) -> dict[str, bytes]:
         root = Path(name)
         compile_tree(resource("firmware/mulligan"), root, arch, prefix="mulligan")
         found = {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*.mpy"))}
-    kernels = {name for name in found if name.startswith("tflite/kernels/")}
-    needless = _STAND_INS | {name for name in kernels if name.replace(".mpy", "_viper.mpy") in kernels}
-    return {name: content for name, content in found.items() if arch is None or name not in needless}
+    needless = _stand_ins(resource("firmware/mulligan")) if arch else set()
+    return {name: content for name, content in found.items() if name not in needless}
 
 
 def compile_tree(source: Path, destination: Path, arch: str | None, prefix: str = "") -> None:
@@ -207,6 +204,25 @@ def with_constants(source: str, module: str = "", constants: Mapping[str, Mappin
     for at, start, end, text in sorted(edits, reverse=True):
         lines[at - 1] = lines[at - 1][:start] + text.encode() + lines[at - 1][end:]
     return b"\n".join(lines).decode()
+
+
+def _stand_ins(root: Path) -> set[str]:
+    """The modules below ``root`` that are imported where machine code does not run, and only there: paths of their .mpy.
+
+    A kernel is found by its name; elsewhere, machine code is imported in a ``try``, and what stands in for it in the ``except``.
+    """
+    found = set()
+    for path in _sources(root):
+        if path.parent.name == "kernels":
+            found |= {path} if path.with_name(f"{path.stem}_viper.py").exists() else set()
+            continue
+        for tried in [node for node in _parsed(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Try)]:
+            body, instead = ([node.module or "" for node in part if isinstance(node, ast.ImportFrom)] for part in (
+                tried.body, [node for handler in tried.handlers for node in handler.body]
+            ))  # fmt: skip
+            if any(name.endswith("_viper") for name in body):
+                found |= {path.with_name(f"{name}.py") for name in instead}
+    return {path.relative_to(root).with_suffix(".mpy").as_posix() for path in found}
 
 
 def constant_modules(root: Path, prefix: str) -> dict[str, dict[str, str]]:
