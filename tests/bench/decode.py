@@ -11,9 +11,13 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from mulligan.core import patch
 from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
 from mulligan_host.server import serve
+
+# Bytes of a viper loop that a byte of the artifact may take in the densest patch.
+BARS = {patch.TIER_DEFLATE: 12, patch.TIER_RANGE: 40}
 
 BARE = """
 import micropython

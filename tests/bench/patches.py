@@ -37,7 +37,8 @@ def tables(ports: list[MicroPython]) -> Iterator[Table]:
 
 
 def _costs(mp: MicroPython, images: dict[str, bytes]) -> Table:
-    table = Table(title=f"decoding, {mp.label}", title_justify="left")
+    bars = ", ".join(f"{bar} in tier {tier}" for tier, bar in decode.BARS.items())
+    table = Table(title=f"decoding, {mp.label}; viper loops at most, in the densest patch: {bars}", title_justify="left")
     for column in ("from", "to", "tier", "bytes", "heap, at most", "a byte, in viper loops", "the firmware's inflater, SHA-256"):
         table.add_column(column, justify="right")
     for old, new, tier in (

@@ -13,7 +13,7 @@ from mulligan_host.delta import explain
 from mulligan_host.micropython import MicroPython
 
 HEAP = {patch.TIER_DEFLATE: 16 * 1024, patch.TIER_RANGE: 24 * 1024}
-TIME = {patch.TIER_DEFLATE: 16, patch.TIER_RANGE: 46}  # bytes of a viper loop: a third more than measured, as machines differ
+NOISE = 1.2  # times decode.BARS, as machines differ
 TIERS = pytest.mark.parametrize("tier", HEAP, ids=["tier 1", "tier 2"])
 
 pytestmark = pytest.mark.upy
@@ -61,4 +61,4 @@ def test_time_of_a_byte(tier: int, micropython32: MicroPython) -> None:
     base, new = image("1.0.0"), image("1.3.0-slow")  # another net: a dense patch
     data = delta.make(base, new, (tier,))
     ours, _ = decode.cost(micropython32, base, data)
-    assert ours <= TIME[tier]
+    assert ours <= NOISE * decode.BARS[tier]

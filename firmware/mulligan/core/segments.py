@@ -229,7 +229,6 @@ class Decoder:
                 copy(piece, fill, old, start, count)
             else:
                 if kind == SCALE8:
-                    count = min(count, BLOCK)
                     scale8(old, start, count, self._factors, self._run, self._channels, self._at)
                     state[OLD] = NOWHERE
                 count = self._coder.bytes(kind, fill, start, count)

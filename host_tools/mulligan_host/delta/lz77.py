@@ -4,6 +4,7 @@ All matches that any parse could want are found first, at once for each distance
 the last is found forward (as in J. Alakuijala and L. Vandevenne, "Data compression using Zopfli", 2013).
 """
 
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,6 +75,8 @@ def parse(data: bytes, found: list[list[Token]], start: int, end: int, cost: Cos
         if price < total[at + 1]:
             total[at + 1] = price
             step[at + 1] = (value, 0)
+        if not found[start + at]:
+            continue
         shortest = 3
         room = size - at
         for length, distance in found[start + at]:
@@ -106,11 +109,11 @@ def parse(data: bytes, found: list[list[Token]], start: int, end: int, cost: Cos
 def counts(tokens: list[Token]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return how often each literal or length symbol, and each distance symbol, occurs in a block of ``tokens``, with its end."""
     literals, distances = np.zeros(286), np.zeros(30)
-    for value, distance in tokens:
+    for (value, distance), count in Counter(tokens).items():
         if distance:
-            literals[257 + LENGTH_SYMBOL[value]] += 1
-            distances[DISTANCE_SYMBOL[distance]] += 1
+            literals[257 + LENGTH_SYMBOL[value]] += count
+            distances[DISTANCE_SYMBOL[distance]] += count
         else:
-            literals[value] += 1
+            literals[value] += count
     literals[256] = 1
     return literals, distances

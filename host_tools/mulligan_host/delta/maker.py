@@ -18,7 +18,7 @@ CHUNK_BITS = 15  # of a patch, at least: 32 KiB, which costs next to nothing aga
 FULL_CHUNK_BITS = 12  # of a full artifact, at least, as that is long: a lost link then costs one flash sector
 MAX_ARTIFACT: int = patch.MAX_CHUNKS << patch.MAX_CHUNK_BITS
 RATES = (5, 4, 6)  # the first is that by which strategies are compared
-_COPY_FROM = {patch.TIER_DEFLATE: 1000, patch.TIER_RANGE: 1000}  # equal bytes in a row that are worth a segment of their own
+_COPY_FROM = 1000  # equal bytes in a row that are worth a segment of their own
 _PARSE_SAVES = 0.88  # of what zlib gives: what the optimal parse comes to at best
 _SAMPLE = 4096  # bytes of a segment that its price is taken from
 
@@ -55,6 +55,16 @@ def compare(base: bytes, new: bytes, tiers: Iterable[int] | None = None, progres
     planner = _Strategies(base, new, progress)
     sizes: dict[tuple[int, str], int] = {}
     found: list[tuple[int, int, list[bytes]]] = []
+    streams: dict[
+        tuple[int, tuple[Segment, ...]], bytes
+    ] = {}  # of tier 2: strategies have chunks in common, and the last is again
+
+    def ranged(rate: int, chunk: list[Segment]) -> bytes:
+        key = rate, tuple(chunk)
+        if key not in streams:
+            streams[key] = _stream(patch.TIER_RANGE, rate, chunk, base, new)
+        return streams[key]
+
     for tier in tiers or ((patch.TIER_RANGE, patch.TIER_DEFLATE) if base else (patch.TIER_DEFLATE,)):
         best: dict[int, tuple[int, list[Segment]]] = {}
         for name, segments in planner.of(tier):
@@ -62,7 +72,7 @@ def compare(base: bytes, new: bytes, tiers: Iterable[int] | None = None, progres
             chunks = [list(cut(segments, at, min(at + (1 << bits), len(new)))) for at in range(0, len(new), 1 << bits)]
             total = 0
             for index, chunk in enumerate(chunks):
-                size = _quick(tier, chunk, base, new)
+                size = len(ranged(RATES[0], chunk)) if tier == patch.TIER_RANGE else _quick(tier, chunk, base, new)
                 total += size
                 if index not in best or size < best[index][0]:
                     best[index] = size, chunk
@@ -72,8 +82,10 @@ def compare(base: bytes, new: bytes, tiers: Iterable[int] | None = None, progres
             continue
         progress(f"tier {tier}, final")
         program = [best[index][1] for index in sorted(best)]
-        for rate in RATES if tier == patch.TIER_RANGE else (0,):
-            found.append((tier, rate, [_stream(tier, rate, chunk, base, new) for chunk in program]))
+        if tier == patch.TIER_RANGE:
+            found += [(tier, rate, [ranged(rate, chunk) for chunk in program]) for rate in RATES]
+        else:
+            found.append((tier, 0, [_stream(tier, 0, chunk, base, new) for chunk in program]))
     tier, rate, bodies = min(found, key=lambda entry: sum(map(len, entry[2])))
     data = _assemble(tier, rate, bits, bodies, base, new)
     progress("verifying")
@@ -89,6 +101,8 @@ class _Strategies:
         self._base = base
         self._new = new
         self._whole = [Segment(kinds.LITERAL, 0, len(new))]
+        self._plain: list[Segment] = []  # what any tier has; the same, its literals split
+        self._repeats: list[Segment] = []
         self._planner: model.Planner | None = None
         if base:
             progress("matching bytes")
@@ -104,23 +118,25 @@ class _Strategies:
         if not self._base:
             return
         size = len(self._new)
-        plain = list(merged(model.by_places(self._base, self._new, self._places, 0, size, _COPY_FROM[tier])))
-        yield "bytes", plain
-        yield "bytes, repeats", self._repeated(plain)
+        if not self._plain:
+            self._plain = list(merged(model.by_places(self._base, self._new, self._places, 0, size, _COPY_FROM)))
+            self._repeats = self._repeated(self._plain)
+        yield "bytes", self._plain
+        yield "bytes, repeats", self._repeats
         if self._planner:
             plan = self._planner.plan(lambda segment: _price(tier, segment, self._base, self._new))
-            typed = list(merged(self._filled(plan, _COPY_FROM[tier])))
+            typed = list(merged(self._filled(plan)))
             yield "tensors", typed
             yield "tensors, repeats", self._repeated(typed)
 
-    def _filled(self, plan: model.Plan, copy_from: int) -> Iterator[Segment]:
+    def _filled(self, plan: model.Plan) -> Iterator[Segment]:
         """Yield the plan's segments, and between them those of the matching of bytes."""
         at = 0
         for segment in plan.segments:
-            yield from model.by_places(self._base, self._new, plan.places, at, segment.at, copy_from)
+            yield from model.by_places(self._base, self._new, plan.places, at, segment.at, _COPY_FROM)
             yield segment
             at = segment.end
-        yield from model.by_places(self._base, self._new, plan.places, at, len(self._new), copy_from)
+        yield from model.by_places(self._base, self._new, plan.places, at, len(self._new), _COPY_FROM)
 
     def _repeated(self, segments: list[Segment]) -> list[Segment]:
         """Split literals into what repeats and what doesn't."""

@@ -23,6 +23,8 @@ Price = Callable[[Segment], float]
 _MASKED = 32  # bytes of data from which on a tensor is blanked out
 _SCALES = 4  # scales from which on they are a vector of their own
 _SMALL = 16  # bytes below which a tensor is left to the matching of bytes
+_LOOK = 1024  # bytes by which kinds are compared at first
+_NEARLY = 1.15  # times the least price, by these, that is worth a closer look
 _CONTENT = 6  # tensors of one size that are compared by content
 
 
@@ -74,7 +76,7 @@ class Planner:
             if tensor.size >= _SMALL and not taken[tensor.at : tensor.at + tensor.size].any():
                 options = list(self._data_options(tensor))
                 if options:
-                    cost, change = min(((price(o.segment), o) for o in options), key=lambda pair: pair[0])
+                    cost, change = _cheapest(options, price)
                     generic = self._generic_price(tensor, price)
                     if cost <= generic:
                         changes[tensor.index] = change
@@ -231,6 +233,16 @@ class Planner:
                     before = self._origin(weights)
                     if before and len(before.scales) == len(weights.scales):
                         yield product._replace(base=before.scales_at)
+
+
+def _cheapest(changes: list[Change], price: Price) -> tuple[float, Change]:
+    """Return the cheapest, and its price. By their first bytes it is seen which ones are worth more than a look."""
+    first = [change.segment for change in changes]
+    if first[0].length > 2 * _LOOK:
+        first = [segment.part(segment.at, segment.at + _LOOK) for segment in first]
+        prices = [price(segment) for segment in first]
+        changes = [change for change, cost in zip(changes, prices, strict=True) if cost <= _NEARLY * min(prices)]
+    return min(((price(change.segment), change) for change in changes), key=lambda pair: pair[0])
 
 
 def by_places(base: bytes, new: bytes, places: NDArray[np.int64], start: int, end: int, copy_from: int) -> Iterator[Segment]:
