@@ -161,6 +161,17 @@ def test_the_figures_of_the_models() -> None:
     assert len(delta.make(image("1.3.0-slow"), new)) <= full
 
 
+def words() -> bytes:
+    """Few words again and again, whose matches have codes of few bits: many of them stand in what is held of the stream."""
+    chance = random.Random(4)
+    count = 4 * chance.choice((2, 3, 4, 6))
+    some = [bytes(chance.randrange(256) for _ in range(chance.randrange(3, 9))) for _ in range(count)]
+    found = bytearray()
+    while len(found) < 30000:
+        found += chance.choice(some) if chance.random() < 0.9 else chance.randbytes(1)
+    return bytes(found)
+
+
 @pytest.mark.upy
 def test_micropython_yields_the_same(micropython32: MicroPython, tmp_path: Path) -> None:
     chance = random.Random(3)
@@ -174,6 +185,7 @@ def test_micropython_yields_the_same(micropython32: MicroPython, tmp_path: Path)
         "other": (base, chance.randbytes(9000)),
         "tiny": (b"a", b"b"),
         "zeros": (base, bytes(20000)),
+        "words": (b"", words()),
         "text": (resource("models/models.json").read_bytes(), resource("models/README.md").read_bytes()),
     }
     for name, (old, new) in batch.items():

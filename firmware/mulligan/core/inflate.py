@@ -88,8 +88,8 @@ class Inflated:
         end = rest + count
         state[AT] = 0
         state[END] = end
-        # The last symbol may be looked for in some bytes more than there are.
-        state[LIMIT] = end - _SYMBOL if self.left else end + 2
+        # At the end, what is held of the stream may begin so many bytes before the next that is read.
+        state[LIMIT] = end - _SYMBOL if self.left else end + 4
         state[LOW] = max(0, end - _AHEAD) if self.left else _NEVER
 
     def run(self, use=RUN):

@@ -72,7 +72,7 @@ def symbols(_, __, ___, buffers, use):
             if not state[BACK] and not state[LENGTH]:
                 state[OPEN] = 0
         else:
-            if state[HELD] < 15 and state[AT] > state[LIMIT]:
+            if state[AT] > state[LIMIT]:
                 break
             value = _symbol(state, data, codes, 0, WIDTH)
             if value == 256:

@@ -222,7 +222,7 @@ def symbols(bits: int, held: int, code: int, buffers, use: int) -> int:
             made += to
             if to == count:
                 continue
-            if held < 15:
+            if held < 15 or at > limit:
                 break
         elif held < 15:
             bits |= data[at] << held | data[at + 1] << held + 8
