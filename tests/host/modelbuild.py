@@ -111,8 +111,17 @@ class Subgraph:
         self.ops.append(Op(name, inputs, outputs, table, options))
 
 
-def build(*subgraphs: Subgraph) -> bytes:
-    """The file. The first subgraph is the model's."""
+def build(*subgraphs: Subgraph, outside: bool = False) -> bytes:
+    """The file. The first subgraph is the model's. outside: the data stands behind the flatbuffer, as in files above 2 GB."""
+    if not outside:
+        return _written(subgraphs, None)[0]
+    size = len(_written(subgraphs, 16)[0])
+    file, datas = _written(subgraphs, size + -size % 16)
+    return file + bytes(-size % 16) + b"".join(data + bytes(-len(data) % 16) for data in datas if data is not None)
+
+
+def _written(subgraphs: Sequence[Subgraph], behind: int | None) -> tuple[bytes, list[bytes | None]]:
+    """The flatbuffer, and the data of its buffers; behind: where the first of them stands, if not in the flatbuffer."""
     b = flatbuffers.Builder(4096)
     names = sorted({op.name for graph in subgraphs for op in graph.ops})
     datas: list[bytes | None] = [None]
@@ -120,6 +129,10 @@ def build(*subgraphs: Subgraph) -> bytes:
     buffers = []
     for data in datas:
         at = None
+        if data is not None and behind is not None:
+            buffers.append(_table(b, "Buffer", Offset=behind, Size=len(data)))
+            behind += len(data) + -len(data) % 16
+            continue
         if data is not None:
             # A vector of bytes aligned as the converter aligns them: interpreters read words from it.
             b.Prep(16, len(data))
@@ -131,7 +144,7 @@ def build(*subgraphs: Subgraph) -> bytes:
         codes.append(_table(b, "OperatorCode", DeprecatedBuiltinCode=min(code, 127), BuiltinCode=code, Version=1))
     vectors = [_offsets(b, items) for items in (codes, written, buffers)]
     b.Finish(_table(b, "Model", Version=3, OperatorCodes=vectors[0], Subgraphs=vectors[1], Buffers=vectors[2]), b"TFL3")
-    return bytes(b.Output())
+    return bytes(b.Output()), datas
 
 
 def _offsets(b: flatbuffers.Builder, items: Sequence[int]) -> int:

@@ -6,10 +6,12 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from host import modelbuild
 from host.rig import image
 from mulligan.core import patch
 from mulligan.core.errors import PatchError
@@ -172,6 +174,18 @@ def words() -> bytes:
     return bytes(found)
 
 
+def subgraphs(turn: int) -> bytes:
+    """A model of two subgraphs; the second time their weights differ, stand in another order, and outside of the flatbuffer."""
+    built = []
+    for seed in (1, 2):
+        graph = modelbuild.Subgraph()
+        for rows in (20, 30)[:: -1 if turn else 1]:
+            weights = np.random.default_rng(100 * seed + rows).integers(-127, 127, (rows, 16)) + turn
+            graph.constant(weights.astype(np.int8), [0.01 + 0.001 * turn] * rows)
+        built.append(graph)
+    return modelbuild.build(*built, outside=turn > 0)
+
+
 @pytest.mark.upy
 def test_micropython_yields_the_same(micropython32: MicroPython, tmp_path: Path) -> None:
     chance = random.Random(3)
@@ -182,18 +196,23 @@ def test_micropython_yields_the_same(micropython32: MicroPython, tmp_path: Path)
         "same": (base, base),
         "moved": (base, base[5000:] + base[:5000]),
         "near": (base, bytes((b + (chance.random() < 0.1)) & 0xFF for b in base)),
+        "pieces": (base, b"".join(base[at : at + 30] + chance.randbytes(at % 4) for at in chance.sample(range(8900), 400))),
         "other": (base, chance.randbytes(9000)),
+        "subgraphs": (subgraphs(0), subgraphs(1)),
         "tiny": (b"a", b"b"),
         "zeros": (base, bytes(20000)),
         "words": (b"", words()),
         "text": (resource("models/models.json").read_bytes(), resource("models/README.md").read_bytes()),
     }
+    expected = {}
     for name, (old, new) in batch.items():
-        (tmp_path / f"{name}.base").write_bytes(old)
-        (tmp_path / f"{name}.patch").write_bytes(delta.make(old, new))
+        for tier in (patch.TIER_DEFLATE, patch.TIER_RANGE):
+            expected[f"{name}{tier}"] = sha256(new).hexdigest()
+            (tmp_path / f"{name}{tier}.base").write_bytes(old)
+            (tmp_path / f"{name}{tier}.patch").write_bytes(delta.make(old, new, (tier,)))
     script = tmp_path / "apply.py"
     script.write_text(f"import sys\nsys.path.insert(0, {str(build_package(micropython32))!r})\n{APPLY}")
-    command = micropython32.command(script, *batch, heap="512k")
+    command = micropython32.command(script, *expected, heap="512k")
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.split() == [sha256(new).hexdigest() for _, new in batch.values()]
+    assert done.stdout.split() == list(expected.values())

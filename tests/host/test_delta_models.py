@@ -10,7 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from host import modelbuild
 from host.documents import ROOT
 from host.rig import image
 from mulligan.core import patch
@@ -234,3 +237,44 @@ def test_the_command(tmp_path: Path) -> None:
     assert set(tools) < set(row)
     assert {"detools", "hdiffpatch", "xdelta3", "zstd"} - set(missing) <= {name.split()[0].lower() for name in tools}
     assert all(row[tool] > row["patch less container"] for tool in tools)
+
+
+@st.composite
+def models(draw: st.DrawFn) -> tuple[list[bytes], int, int]:
+    """The same weights in other files: (raw, tuned, tuned in another order, tuned outside), weights, and how many were tuned."""
+    chance = np.random.default_rng(draw(st.integers(0, 1 << 32)))
+    graphs = [draw(st.lists(st.integers(1, 40), min_size=1, max_size=4)) for _ in range(draw(st.integers(1, 3)))]
+    shapes = [[(rows, 16) for rows in graph] for graph in graphs]
+    old = [[chance.integers(-127, 128, shape).astype(np.int8) for shape in graph] for graph in shapes]
+    share = draw(st.sampled_from((0.0, 0.02, 1.0)))
+    tuned = [[np.where(chance.random(w.shape) < share, w ^ 1, w).astype(np.int8) for w in graph] for graph in old]
+    order = [draw(st.permutations(range(len(graph)))) for graph in graphs]
+
+    def file(weights: list[list[np.ndarray]], *, moved: bool = False, outside: bool = False) -> bytes:
+        built = []
+        for graph, places in zip(weights, order, strict=True):
+            subgraph = modelbuild.Subgraph()
+            for place in places if moved else range(len(graph)):
+                subgraph.constant(graph[place], [0.01 * (place + 1)] * len(graph[place]))
+            built.append(subgraph)
+        return modelbuild.build(*built, outside=outside)
+
+    files = [file(old), file(tuned), file(tuned, moved=True), file(tuned, outside=True)]
+    return files, sum(w.size for graph in old for w in graph), round(share * 100)
+
+
+@settings(max_examples=8, deadline=None)
+@given(models())
+def test_subgraphs_orders_and_buffers_outside(made: tuple[list[bytes], int, int]) -> None:
+    """What moved, in or out of the flatbuffer, is found again: a patch costs what changed, and the structure."""
+    files, weights, share = made
+    for base in files[:1] + files[3:]:
+        for new in files:
+            data = delta.make(base, new)
+            assert delta.apply(base, data) == new
+            changed = weights * (0.25 if share == 100 else 0.04)  # a bit for each, or where the few are, at most
+            assert body(data) <= changed + 0.4 * (len(new) - weights) + 100
+    for file in files:
+        model = tflite.find(file)
+        assert model
+        assert sum(tensor.size for tensor in model.tensors) == weights

@@ -92,7 +92,11 @@ def _tensor(r: Reader, data: bytes, start: int, index: int, table: int, buffers:
     buffer = r.int(table, 2)
     content = size = 0
     if 0 <= buffer < buffer_count:
-        content, size = r.vector(r.table(buffers + 4 * buffer), 0, 1)
+        held = r.table(buffers + 4 * buffer)
+        content, size = r.vector(held, 0, 1)
+        place, outside = r.int(held, 1), r.int(held, 2)  # of data behind the flatbuffer, from the file's start on
+        if not size and 1 < place < place + outside <= len(data) - start:
+            content, size = place, outside
     quantisation = r.child(table, 4)
     scales_at, scales = r.vector(quantisation, 2, 4) if quantisation else (0, 0)
     zeros_at, zeros = r.vector(quantisation, 3, 8) if quantisation else (0, 0)
