@@ -22,7 +22,7 @@ MOST, LEAST = 116, 72  # KiB: enough for an update, and too little for a boot
 
 def limits(every: bool) -> Iterator[int]:
     """Bytes of heap, less and less."""
-    yield from (kib * 1024 for kib in (range(MOST, LEAST - 1, -1) if every else (104, 84, LEAST)))
+    yield from (kib * 1024 for kib in (range(MOST, LEAST - 1, -1) if every else (100, LEAST)))
 
 
 def ends(rig: Rig) -> str:
