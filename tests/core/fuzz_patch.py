@@ -1,14 +1,16 @@
-"""Feed chunks to the patch decoder, many in one process: ``fuzz_patch.py PACKAGE TIER RATE BASE NEW CHUNKS``.
+"""Feed chunks to the patch decoder, many in one process: ``fuzz_patch.py PACKAGE TIER RATE CHUNKS``.
 
-BASE and NEW are files; CHUNKS is one of chunks, each after a little-endian u16 of its length. Either NEW comes out of a chunk or
-PatchError, and the decoder asks for nothing outside of the base, of what it wrote and of the chunk. Prints how many were tried
-and how many of them gave NEW. What else happens ends the process with the number of the chunk.
+CHUNKS is a file: for each chunk three little-endian u16s, then so many bytes of chunk, base and artifact; where one of these is
+empty, it is the last one again. Either the artifact comes out of a chunk or PatchError, and the decoder asks for nothing outside
+of the base, of what it wrote and of the chunk. Prints how many were tried and how many of them gave the artifact. What else
+happens ends the process with the number of the chunk.
 """
 
 import sys
 from hashlib import sha256
-from struct import pack
+from struct import pack, unpack
 
+CHUNK_BITS = 15
 MOST_STEPS = 10000
 
 
@@ -51,7 +53,7 @@ def decode(tier, rate, chunk, base, new):
 
     table = pack("<I", len(chunk)) + sha256(new).digest()[:4]
     digests = sha256(base).digest(), sha256(new).digest()
-    header = patch.Header(tier, 12, rate, len(base), len(new), digests[0], digests[1], table)
+    header = patch.Header(tier, CHUNK_BITS, rate, len(base), len(new), digests[0], digests[1], table)
     target = Flash(bytearray(len(new) + 512), len(new))
     decoder = segments.Decoder(header, Flash(base), target)
     steps = 0
@@ -64,16 +66,18 @@ def decode(tier, rate, chunk, base, new):
     return bytes(target.data[: len(new)])
 
 
-def main(tier, rate, base, new, chunks):
+def main(tier, rate, chunks):
     """Raises: whatever is not PatchError."""
-    base, new = open(base, "rb").read(), open(new, "rb").read()
     tried = good = 0
+    base = new = b""
     with open(chunks, "rb") as file:
         while True:
-            head = file.read(2)
+            head = file.read(6)
             if not head:
                 break
-            chunk = file.read(head[0] | head[1] << 8)
+            chunk, of, to = [file.read(size) for size in unpack("<3H", head)]
+            base = of or base
+            new = to or new
             try:
                 made = decode(int(tier), int(rate), chunk, base, new)
                 assert made in (None, new), "something else"

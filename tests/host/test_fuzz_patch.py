@@ -9,7 +9,7 @@ import os
 import random
 import subprocess
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from struct import pack
 
@@ -18,7 +18,7 @@ import pytest
 from core import fuzz_patch
 from mulligan.core import kinds, patch
 from mulligan_host.build import build_package
-from mulligan_host.delta import coders
+from mulligan_host.delta import coders, deflate
 from mulligan_host.delta.segment import Segment
 from mulligan_host.micropython import MicroPython
 
@@ -152,20 +152,95 @@ def test_a_hostile_chunk_is_refused(way: str, record_property: Record) -> None:
 def test_on_micropython(way: str, micropythons: list[MicroPython], tmp_path: Path, record_property: Record) -> None:
     """On the ports, with their machine code."""
     tier, make = WAYS[way]
-    for name, data in (("base", _BASE), ("new", _new())):
-        (tmp_path / name).write_bytes(data)
-    total = 0
+    count = ON_A_PORT * _EXAMPLES
     for mp in micropythons:
         chance = random.Random(f"{way} {mp.label}")
-        with (tmp_path / "chunks").open("wb") as file:
-            for _ in range(ON_A_PORT * _EXAMPLES):
-                chunk = make(chance)
-                file.write(len(chunk).to_bytes(2, "little") + chunk)
-        arguments = (build_package(mp), tier, _RATES[tier], tmp_path / "base", tmp_path / "new", tmp_path / "chunks")
-        command = mp.command(TESTS / "core" / "fuzz_patch.py", *map(str, arguments), heap="1M")
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
-        assert done.returncode == 0, f"{mp.label}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
-        tried, _ = map(int, done.stdout.split())
-        assert tried == ON_A_PORT * _EXAMPLES
-        total += tried
-    record_property("hostile chunks of patches", total)
+        chunks = ((make(chance), b"", b"") for _ in range(count - 1))
+        tried, _ = _on(mp, tier, [(make(chance), _BASE, _new()), *chunks], tmp_path)
+        assert tried == count
+    record_property("hostile chunks of patches", count * len(micropythons))
+
+
+@pytest.mark.fuzz
+@pytest.mark.parametrize("tier", _RATES)
+def test_sound_chunks_are_decoded(tier: int, micropythons: list[MicroPython], tmp_path: Path, record_property: Record) -> None:
+    """Whatever segments, contents and deflaters there are: no port refuses what is right, or makes something else of it."""
+    for mp in micropythons:
+        chance = random.Random(f"{tier} {mp.label}")
+        assert _on(mp, tier, (_sound(tier, chance) for _ in range(_EXAMPLES)), tmp_path) == (_EXAMPLES, _EXAMPLES)
+    record_property("sound chunks of patches", _EXAMPLES * len(micropythons))
+
+
+def _on(mp: MicroPython, tier: int, chunks: Iterable[tuple[bytes, bytes, bytes]], tmp_path: Path) -> tuple[int, int]:
+    """Have a port decode ``chunks``, each with its base and artifact, as fuzz_patch.py says: how many were tried, and gave it."""
+    path = tmp_path / "chunks"
+    with path.open("wb") as file:
+        for entry in chunks:
+            file.write(pack("<3H", *map(len, entry)) + b"".join(entry))
+    arguments = (build_package(mp), tier, _RATES[tier], path)
+    command = mp.command(TESTS / "core" / "fuzz_patch.py", *map(str, arguments), heap="1M")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, f"{mp.label}: exit code {done.returncode}\n{done.stdout}{done.stderr}"
+    tried, good = map(int, done.stdout.split())
+    return tried, good
+
+
+def _sound(tier: int, chance: random.Random) -> tuple[bytes, bytes, bytes]:
+    """A chunk, its base and its artifact: segments of all kinds, contents that deflate to codes and matches of all sorts."""
+    base = _content(chance, chance.randint(1, 3000))
+    new, found = bytearray(), []
+    for _ in range(chance.randint(1, 12)):
+        kind, at = chance.randrange(kinds.ADD32), len(new)
+        start = chance.randrange(len(base))
+        length = chance.randint(1, chance.choice((4, 300, 3000)))
+        if kind >= kinds.COPY:
+            length = min(length, len(base) - start)
+        if kind == kinds.COPY:
+            new += base[start : start + length]
+        elif kind == kinds.REPEAT and at:
+            back = chance.randint(1, at)
+            for _ in range(length):
+                new.append(new[-back])
+            found.append(Segment(kind, at, length, back=back))
+            continue
+        elif kind > kinds.COPY and chance.random() < 0.8:
+            new += bytes(byte + (chance.random() < 0.2) & 0xFF for byte in base[start : start + length])
+        else:
+            new += _content(chance, length)
+        if kind == kinds.REPEAT:
+            kind = kinds.LITERAL
+        factors = tuple(chance.choice((60000, 65536, 70000)) for _ in range(3)) if kind == kinds.SCALE8 else ()
+        found.append(Segment(kind, at, length, start if kind >= kinds.COPY else 0, run=chance.randint(1, 50), factors=factors))
+    if tier == patch.TIER_RANGE:
+        encoder = coders.Encoder(_RATES[tier])
+        coders.write(encoder, found, base, bytes(new))
+        return encoder.finish(), base, bytes(new)
+    writer = coders.Deflated()
+    coders.write(writer, found, base, bytes(new))
+    if chance.random() < 0.05:
+        return deflate.deflate(bytes(writer.data)), base, bytes(new)
+    deflater = zlib.compressobj(chance.randint(0, 9), zlib.DEFLATED, -10, chance.randint(1, 9), chance.randint(0, 4))
+    out = b""
+    for at in range(0, len(writer.data), 1000):
+        out += deflater.compress(writer.data[at : at + 1000])
+        if chance.random() < 0.1:
+            out += deflater.flush(chance.choice((zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_PARTIAL_FLUSH)))
+    return out + deflater.flush(), base, bytes(new)
+
+
+def _content(chance: random.Random, size: int) -> bytes:
+    """Noise, a few words again and again, bytes of very different frequency, runs, or the same byte."""
+    words = [chance.randbytes(chance.randint(1, 9)) for _ in range(chance.choice((2, 8, 20)))]
+    stray = chance.choice((0, 0.1, 0.5))
+    skew = chance.choice((0.05, 0.3, 2))
+    ways: list[Callable[[], bytes]] = [
+        lambda: chance.randbytes(50),
+        lambda: chance.choice(words) if chance.random() >= stray else chance.randbytes(1),
+        lambda: bytes([min(255, int(chance.expovariate(skew)))]),
+        lambda: bytes([chance.randrange(256)]) * chance.randint(1, 400),
+        lambda: b"\0" * size,
+    ]
+    make, out = chance.choice(ways), bytearray()
+    while len(out) < size:
+        out += make()
+    return bytes(out[:size])

@@ -40,6 +40,7 @@ def test_the_counts_are_those_that_the_runs_must_reach() -> None:
     chunks = len(test_fuzz_patch.WAYS) * (1 + 2 * test_fuzz_patch.ON_A_PORT)
     for command, examples in (("`make test`", 100), ("`make fuzz`", 20_000)):
         assert counts["hostile chunks of patches", command] == chunks * examples
+        assert counts["sound chunks of patches", command] == 2 * 2 * examples  # tiers, ports
     for what, file, test, factor in (
         ("signatures and their mutations, judged as cryptography and python-ecdsa do", "test_p256_vectors.py", 240, 1),
         ("texts, read as the host's json does", "test_json_differential.py", 300, 10),

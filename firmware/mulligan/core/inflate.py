@@ -79,7 +79,10 @@ class Inflated:
     def feed(self, source):
         """Read once from ``source``."""
         state = self.state
-        at = state[AT]
+        # Whole bytes of the bits that are held are given back: a stored block begins with them.
+        at = state[AT] - (state[HELD] >> 3)
+        state[HELD] &= 7
+        state[BITS] &= (1 << state[HELD]) - 1
         rest = state[END] - at
         copy(self._input, 0, self._input, at, rest)
         count = min(self.left, _INPUT - rest)
