@@ -188,16 +188,20 @@ def _on(mp: MicroPython, tier: int, chunks: Iterable[tuple[bytes, bytes, bytes]]
 def _sound(tier: int, chance: random.Random) -> tuple[bytes, bytes, bytes]:
     """A chunk, its base and its artifact: segments of all kinds, contents that deflate to codes and matches of all sorts."""
     base = _content(chance, chance.randint(1, 3000))
-    new, found = bytearray(), []
+    new, found = bytearray(b"M"), [Segment(kinds.LITERAL, 0, 1)]
     for _ in range(chance.randint(1, 12)):
-        kind, at = chance.randrange(kinds.ADD32), len(new)
+        kind, at = chance.randrange(kinds.KINDS), len(new)
         start = chance.randrange(len(base))
         length = chance.randint(1, chance.choice((4, 300, 3000)))
         if kind >= kinds.COPY:
             length = min(length, len(base) - start)
+        if kind >= kinds.ADD32:
+            length -= length % 4
+        if not length:
+            continue
         if kind == kinds.COPY:
             new += base[start : start + length]
-        elif kind == kinds.REPEAT and at:
+        elif kind == kinds.REPEAT:
             back = chance.randint(1, at)
             for _ in range(length):
                 new.append(new[-back])
@@ -207,10 +211,10 @@ def _sound(tier: int, chance: random.Random) -> tuple[bytes, bytes, bytes]:
             new += bytes(byte + (chance.random() < 0.2) & 0xFF for byte in base[start : start + length])
         else:
             new += _content(chance, length)
-        if kind == kinds.REPEAT:
-            kind = kinds.LITERAL
-        factors = tuple(chance.choice((60000, 65536, 70000)) for _ in range(3)) if kind == kinds.SCALE8 else ()
-        found.append(Segment(kind, at, length, start if kind >= kinds.COPY else 0, run=chance.randint(1, 50), factors=factors))
+        unit = {kinds.SCALE8: kinds.UNIT8, kinds.MULADD32: kinds.UNIT32}.get(kind, 0)
+        factors = tuple(chance.choice((unit - unit // 9, unit, unit + 5)) for _ in range(3)) if unit else ()
+        run, factor = chance.randint(1, 50), chance.choice((0x3F000000, 0x3B9A1234))
+        found.append(Segment(kind, at, length, start if kind >= kinds.COPY else 0, run=run, factors=factors, factor=factor))
     if tier == patch.TIER_RANGE:
         encoder = coders.Encoder(_RATES[tier])
         coders.write(encoder, found, base, bytes(new))
