@@ -60,6 +60,8 @@ class Agent:
         network, retry_ms, tried = self._client, _RETRY_MS, False
         while True:
             try:
+                if self._journal.lost:
+                    self._journal.find()
                 # A trial that the journal holds comes first, and so one that a poll has just begun is run at once.
                 while self._journal.state.on_trial():
                     tried = True

@@ -49,12 +49,6 @@ class Trials:
             entry.begin(image, sequence, rules, hard_floor)
         try:
             self._journal.commit()  # cut before: the old set; after: a trial that the next boot finds
-        except FormatError:  # more than a record holds
-            for entry in entries:
-                entry.roll_back(False)
-            state.entries = before
-            raise
-        try:
             for entry in entries:
                 self._report("activated", name=entry.name, version=entry.trial.image.version, slot=entry.trial.slot)
             if self._firmware(entries):
@@ -63,7 +57,14 @@ class Trials:
                 self._system.reset()
             else:
                 self.start(entries)
+        except FormatError:  # more than a record holds
+            for entry in entries:
+                entry.roll_back(False)
+            state.entries = before
+            raise
         except MemoryError:
+            if not self._journal.state.on_trial():
+                raise
             self._system.reset()  # the record stands: the next boot goes on with it
 
     def start(self, entries):
@@ -171,7 +172,11 @@ class Trials:
 
     def _end(self, entries, reason, blamed):
         self._tick()
-        self.roll_back(entries, reason, blamed)
+        try:
+            self.roll_back(entries, reason, blamed)
+        except MemoryError:  # before the record: one more attempt; after it: nobody hears of it
+            if self._journal.lost or self._journal.state.on_trial():
+                raise
         if needs_reset(entries):
             self._system.reset()
 

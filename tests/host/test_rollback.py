@@ -300,7 +300,7 @@ def test_power_cuts_without_end_during_the_trial(make_rig: MakeRig) -> None:
         key=lambda at: int.from_bytes(journal[at + 4 : at + 8], "little"),
     )
     marks = rig.address("journal") + newest + MARKS
-    rig.board.flash.poke(marks, bytes(STARTS))
+    rig.board.flash.poke(marks, b"\x7f" * STARTS)
     assert rig.on() == "1.0.0"
     assert reason(rig).startswith("0 failed starts")
     assert (rig.entry().trial, rig.entry().frozen) == (None, [])

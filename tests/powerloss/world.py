@@ -297,7 +297,9 @@ class World:
         one before, that one serves all the same.
         """
         unwritten = self._endless and any(report.startswith("unwritten") for report in self.reports)
-        live = needs_reset(self._state.on_trial()) and not (self._endless and running._journal.state.on_trial() == [])
+        journal = running._journal
+        uncounted = self._endless and not journal.lost and journal.state.on_trial() == []
+        live = needs_reset(self._state.on_trial()) and not uncounted
         for entry in self._state.entries:
             image = entry.trial.image if live and entry.trial else entry.image
             slot = entry.trial.slot if live and entry.trial else entry.slot

@@ -22,7 +22,7 @@ class Journal:
 
     ``state`` is a private copy to change and hand to commit(). ``report("worn", sector=…)`` is told of a sector that failed.
     What raises FlashError has left the flash as it was, and ``state`` says what that holds, but for a trial: what can't be
-    counted is not tried.
+    counted is not tried. ``lost``: memory ran out, so that only find() can tell what the flash holds.
     """
 
     def __init__(self, region, report=None):
@@ -33,7 +33,7 @@ class Journal:
         self.state = State()
         if region.size < 2 * SECTOR:
             raise FormatError("journal: needs two sectors or more")
-        self._find()
+        self.find()
 
     def commit(self):
         """Make ``state`` the truth. Raises: FlashError where no sector takes it; the old one stands."""
@@ -44,7 +44,8 @@ class Journal:
             else:
                 self._append(0, 0, 0)
         except MemoryError:
-            self._find()  # what was to be the state is not
+            self.lost = True
+            self.find()
             raise
 
     def starts(self):
@@ -63,8 +64,9 @@ class Journal:
     def mark_start(self, wake=False):
         """Count a start; wake: from deep sleep, which goes on with the deadline. Raises: FlashError where it can't be counted."""
         spent = self.spent() if wake else 0
+        worth = self._worth() + (1 if wake else WAKES)
         if not self._mark(MARKS, STARTS, _START >> spent & ~wake):
-            self._append(self._worth() + (1 if wake else WAKES), self.faults(), spent)
+            self._append(worth, self.faults(), spent)
 
     def mark_spent(self):
         """Count a part of the deadline, PARTS - 1 of them at most, with the last start. Raises: FlashError as above."""
@@ -77,8 +79,9 @@ class Journal:
 
     def mark_fault(self):
         """Count a fault. Raises: FlashError where it can't be counted."""
+        faults = self.faults() + 1
         if not self._mark(MARKS + STARTS, FAULTS, _START):
-            self._append(self._worth(), self.faults() + 1, self.spent())
+            self._append(self._worth(), faults, self.spent())
 
     def forgive(self):
         """Without a trial: what is confirmed runs well, so the faults so far no longer count as failures in a row."""
@@ -87,7 +90,8 @@ class Journal:
         while self.starts() < self.faults():
             self.mark_start()
 
-    def _find(self):
+    def find(self):
+        """Have ``state`` be what the flash says."""
         latest, place, truth = 0, None, State()
         for at in range(0, self._region.size, RECORD):
             try:
@@ -101,6 +105,7 @@ class Journal:
                 latest, place, truth = number, at, state
         self._number, self._at, self.state = latest, place, truth
         self._settle()
+        self.lost = False
 
     def _settle(self):
         """What the record in force says of its trial, beside which ``state`` may change."""
@@ -129,7 +134,7 @@ class Journal:
             except FlashError:
                 pass
             self._worn(at)
-        self._find()
+        self.find()
         self._number = number
         self._bad = []  # the next commit tries them all again
         for entry in self.state.entries:
@@ -188,7 +193,7 @@ class Journal:
             return False
         try:
             self._region.program(self._at + at + made, bytes([mark]))  # cut: counted or not
-            if len(self._marks(at, most)) > made:
+            if self._marks(at, most)[made:] == bytes([mark]):
                 return True
         except FlashError:
             pass
