@@ -12,12 +12,14 @@ from powerloss.world import Broken, Run, World
 @dataclass
 class Tally:
     """``operations``: of the scenario, uncut; ``first``: cuts in these; ``second``: cuts in what followed a first one;
-    ``contents``: different contents of the flash that the board was switched on with."""
+    ``contents``: different contents of the flash that the board was switched on with; ``beyond``: those of them that ESP-IDF's
+    bootloader has no way back from."""
 
     operations: int = 0
     first: int = 0
     second: int = 0
     contents: int = 0
+    beyond: int = 0
 
     @property
     def cuts(self) -> int:
@@ -50,7 +52,7 @@ def explore(world: World, enough: int | None = None) -> Tally:
                 world.check(content)
         if enough and tally.cuts >= enough:
             break
-    tally.contents = world.distinct
+    tally.contents, tally.beyond = world.distinct, world.beyond
     return tally
 
 

@@ -13,12 +13,13 @@ from hashlib import sha256
 from struct import pack
 from typing import Any, NamedTuple
 
-from mulligan.core import keyset, partitions
+from mulligan.core import keyset, otadata, partitions
 from mulligan.core.journal import Journal
 from mulligan.core.p256 import verify
 from mulligan.core.state import Entry, Image, State, needs_reset
 from mulligan_host.models.source import ByteSource
-from mulligan_host.virtual.bootloader import Boot
+from mulligan_host.partitions import find
+from mulligan_host.virtual.bootloader import Boot, read_otadata
 from mulligan_host.virtual.chip import Chip
 from mulligan_host.virtual.flash import SECTOR
 from mulligan_host.virtual.protocol import Cause, Op
@@ -34,6 +35,7 @@ MOST_CONTENT = 0x8000
 MOST_STATES = 1024
 """Contents of journal and keys whose meaning is kept."""
 Sectors = tuple[bytes, ...]
+STATES = (otadata.NEW, otadata.PENDING, otadata.VALID, otadata.INVALID, otadata.ABORTED, otadata.UNDEFINED)
 MAC = b"\x24\x0a\xc4\x00\x00\x01"
 
 
@@ -130,6 +132,8 @@ class World:
         self._endless = False
         self._most_boots = MOST_BOOTS
         self._chip: Chip | None = None
+        self.beyond = 0
+        """Contents of the flash that ESP-IDF's bootloader itself has no way back from."""
         self._booted: Boot | None = None
         self.reports: list[str] = []
 
@@ -234,7 +238,10 @@ class World:
         while True:
             boots += 1
             if boots > self._most_boots:
-                raise Broken(f"{self._most_boots} boots, and no end; {self.reports[-6:]}")
+                if not self._beyond_mending():
+                    raise Broken(f"{self._most_boots} boots, and no end; {self.reports[-6:]}")
+                self.beyond += 1
+                break
             device.current.app, device.current.booted = None, False
             device.current.mounted.clear()
             try:
@@ -252,7 +259,18 @@ class World:
                     raise
                 cause = e.cause
                 continue
-            return Run(self.flash.operations, self.flash.content, boots, served, self.scenario.site.requests)
+            break
+        return Run(self.flash.operations, self.flash.content, boots, served, self.scenario.site.requests)
+
+    def _beyond_mending(self) -> bool:
+        """Whether a firmware that does not come up is in force by an otadata entry whose state is none of ESP-IDF's.
+
+        An erase that ends early can leave sequence and CRC as they were and set bits of the state, which the CRC does not cover.
+        The bootloader then neither tries nor aborts that firmware, and nothing of Mulligan's runs: docs/PROMISES.md says so.
+        """
+        entries = read_otadata(self.flash, find(self.rows, "otadata"))
+        index = otadata.active(entries)
+        return not device.current.booted and index is not None and entries[index].state not in STATES
 
     def _program(self, chip: Chip, served: list[str]) -> None:
         """boot.py, then an app that infers and steps."""
