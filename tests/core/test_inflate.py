@@ -5,6 +5,7 @@ from binascii import unhexlify
 
 from common import raises
 from core.chance import Random
+from core.fuzz_patch import Body
 from mulligan.core import codes as c
 from mulligan.core import huffman, inflate, kinds, symbols
 from mulligan.core.errors import PatchError
@@ -60,17 +61,6 @@ STREAMS = (
         FOX * 3 + bytes(range(100)) * 3 + FOX,
     ),
 )
-
-
-class Body:
-    def __init__(self, data):
-        self.data = data
-        self.at = 0
-
-    def readinto(self, buf):
-        assert 0 < len(buf) <= len(self.data) - self.at
-        buf[:] = self.data[self.at : self.at + len(buf)]
-        self.at += len(buf)
 
 
 def read(stream, size, step, kind=kinds.LITERAL, old=b""):
