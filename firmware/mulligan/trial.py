@@ -65,7 +65,7 @@ class Trials:
         except MemoryError:
             if not self._journal.state.on_trial():
                 raise
-            self._system.reset()  # the record stands: the next boot goes on with it
+            self._system.reset()  # the record stands, or only the next boot can tell: that goes on with what there is
 
     def start(self, entries):
         """Count a start of the trial, and stand the watchdog over it: before the app, or anything of the version, runs."""
