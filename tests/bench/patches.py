@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from hashlib import sha256
+from pathlib import Path
 
 import bsdiff4
 import decode
@@ -13,6 +14,9 @@ from mulligan_host.micropython import MicroPython
 from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
 
+SHARED = Path(__file__).parents[3] / "shared" / "pairs"
+DENSE = ("gen_cnn_scratch", "gen_cnn_ft1e3", "mww_okay_nabu_v2")
+"""Of the shared pairs, where they lie beside this checkout: the densest, and two of many short segments."""
 MODELS = ("1.0.0", "1.1.0", "1.2.0-bad", "1.3.0-slow")
 
 
@@ -41,16 +45,19 @@ def _costs(mp: MicroPython, images: dict[str, bytes]) -> Table:
     table = Table(title=f"decoding, {mp.label}; viper loops at most, in the densest patch: {bars}", title_justify="left")
     for column in ("from", "to", "tier", "bytes", "heap, at most", "a byte, in viper loops", "the firmware's inflater, SHA-256"):
         table.add_column(column, justify="right")
-    for old, new, tier in (
-        ("1.0.0", "1.1.0", patch.TIER_DEFLATE),
-        ("1.0.0", "1.1.0", patch.TIER_RANGE),
-        ("1.0.0", "1.3.0-slow", patch.TIER_DEFLATE),
-        ("1.0.0", "1.3.0-slow", patch.TIER_RANGE),
-        ("", "1.1.0", patch.TIER_DEFLATE),
-    ):
-        base, artifact = images.get(old, b""), images[new]
-        data = delta.make(base, artifact, (tier,))
-        heap = decode.heap(mp, base, artifact, sha256(artifact).digest(), data)
-        costs = [f"{cost:.1f}" for cost in decode.cost(mp, base, data) if cost is not None] if mp.has_native else ["no viper"]
-        table.add_row(old or "nothing", new, str(tier), str(len(data)), str(heap), *costs)
+    first, fine = images["1.0.0"], images["1.1.0"]
+    pairs = [
+        ("1.0.0", "1.1.0", first, fine),
+        ("1.0.0", "1.3.0-slow", first, images["1.3.0-slow"]),
+        ("nothing", "1.1.0", b"", fine),
+    ]
+    for folder in (SHARED / name for name in DENSE):
+        if folder.is_dir():
+            pairs.append((folder.name, "new", (folder / "old.bin").read_bytes(), (folder / "new.bin").read_bytes()))
+    for old, new, base, artifact in pairs:
+        for tier in (patch.TIER_DEFLATE, patch.TIER_RANGE) if base else (patch.TIER_DEFLATE,):
+            data = delta.make(base, artifact, (tier,))
+            heap = decode.heap(mp, base, artifact, sha256(artifact).digest(), data)
+            costs = [f"{cost:.1f}" for cost in decode.cost(mp, base, data) if cost is not None] if mp.has_native else ["no viper"]
+            table.add_row(old, new, str(tier), str(len(data)), str(heap), *costs)
     return table
