@@ -191,7 +191,7 @@ if n == 4:
     assert states(board) == (otadata.VALID, otadata.VALID)
     board.power_on()
     assert board.wait("^boot") == "boot 0 ota_1 ota_1 1"
-    assert causes(board) == [1, 2, 5, 2, 2, 2, 1]
+    assert causes(board)[:7] == [1, 2, 5, 2, 2, 2, 1]  # that boot resets at once
 
 
 def test_set_boot_refuses_a_bad_image_and_writes_nothing(make: Make, micropython32: MicroPython) -> None:
