@@ -4,9 +4,10 @@ Progress is not recorded anywhere: the checks in the patch's chunk table tell wh
 download goes on where a power cut or a lost link stopped it, and costs no flash wear for it.
 """
 
-from .core import patch
+from .borrow import Borrowed
+from .core import chunks
 from .core.digest import digest_of
-from .core.errors import FlashError, NoSlot, WrongBase
+from .core.errors import FlashError, NoSlot
 from .core.segments import Decoder
 
 SECTOR = 4096
@@ -47,54 +48,31 @@ class Installer:
         body = self._fetch(0, "")
         try:
             yield
-            header = self._header(body)
-            self.chunks = patch.chunks(header)
-            yield
-            if header.base_size:
-                yield from self._check_base(header)
+            header, first = yield from self._begin(body)
+            self.received += chunks.start_of(header, 0)
+            self.chunks = chunks.count_of(header)
+            self.resumed_at = first
             self._room.clear()
             decoder = Decoder(header, self._base, self._target)
-            first = yield from self._resume_point(header)
-            self.resumed_at = first
             if 0 < first < self.chunks:
                 body.close()
-                body = self._fetch(patch.start_of(header, first), body.tag)
+                body = self._fetch(chunks.start_of(header, first), body.tag)
                 yield
-                passed = memoryview(bytearray(patch.HEADER_SIZE))
+                passed = memoryview(bytearray(chunks.HEADER_SIZE))
                 while body.skip(passed):
                     yield
             for index in range(first, self.chunks):
                 self._at = index << header.chunk_bits
                 yield from decoder.chunk(index, body, self._write)
-                self.received += patch.size_in_patch(header, index)
+                self.received += chunks.size_in_patch(header, index)
         finally:
             body.close()
         yield from self._verify()
 
-    def _header(self, body):
-        head = bytearray(patch.HEADER_SIZE)
-        body.readinto(head)
-        table = bytearray(patch.table_size(head, self._size, self._digest))
-        body.readinto(table)
-        self.received += len(head) + len(table)
-        return patch.decode_header(head, table)
-
-    def _check_base(self, header):
-        """The base is hashed from flash before anything is erased."""
-        if self._base is None or header.base_size > self._base.size:
-            raise WrongBase("patch: needs a base, and there is none")
-        digest = yield from digest_of(self._base, header.base_size)
-        if digest != header.base_sha256:
-            raise WrongBase("patch: against another base than the one in " + self._base.label)
-
-    def _resume_point(self, header):
-        """The first chunk that the slot does not hold."""
-        for index in range(self.chunks):
-            digest = yield from digest_of(self._target, patch.chunk_length(header, index), index << header.chunk_bits)
-            if digest[:4] != patch.check_of(header, index):
-                return index
-            yield
-        return self.chunks
+    def _begin(self, body):
+        """In a frame of its own, which holds what was borrowed until it ends."""
+        with Borrowed("resume") as resume:
+            return (yield from resume.begin(body, self._target, self._base, self._size, self._digest))
 
     def _write(self, piece):
         """Program what comes next. A cut anywhere leaves an inactive slot that does not hold the chunk, as its check tells."""

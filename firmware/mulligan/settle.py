@@ -17,7 +17,7 @@ _RESIDENT = (
 _KERNELS = "int8 gemm depthwise pool softmax"
 _BORROWED = (
     "port.partitions startup settings core.bootchooser trial core.slot planes.model engines.native admission rotation signature "
-    "core.p256_check install core.inflate tflite.loader tflite.graph tflite.ops.conv tflite.ops.depthwise "
+    "core.p256_check install resume core.inflate tflite.loader tflite.graph tflite.ops.conv tflite.ops.depthwise "
     "tflite.ops.pool tflite.ops.softmax tflite.ops.reshape tflite.plan tflite.layers port.http port.secure core.events upstream"
 )
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from host.conftest import MakeRig
-from host.rig import QUICK, Rig, chunks, facts, image
+from host.rig import QUICK, Rig, chunk_sizes, facts, image
 from mulligan.core import jws, limits, manifest
 from mulligan_host import combs, delta, keys
 from mulligan_host.micropython import MicroPython
@@ -388,7 +388,7 @@ def test_toctou_between_writing_and_verifying(make_rig: MakeRig) -> None:
     rig = make_rig(model=image("0.9.0", model="1.0.0"), released=False)
     rig.on()
     patch = rig.build("1.1.0").artifacts[0].full
-    sizes = chunks(rig.directory, patch)
+    sizes = chunk_sizes(rig.directory, patch)
     drops = [Fault(drop_after=patch.size - sum(sizes[-2:]), drip=(128, 0.02))]
 
     def faults(request: Request) -> Fault | None:

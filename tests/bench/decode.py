@@ -44,7 +44,7 @@ try:
     import mulligan.core.blend_viper, mulligan.core.huffman_viper, mulligan.core.symbols_viper
 except (ImportError, ValueError):
     pass
-for name in ("install", "core.inflate", "core.ranged", "port.http"):
+for name in ("install", "resume", "core.inflate", "core.ranged", "port.http"):
     with Borrowed(name):
         pass
 
@@ -99,7 +99,7 @@ from hashlib import sha256
 from io import BytesIO
 sys.path[:] = [sys.argv[1], sys.argv[2], ".frozen"]
 from bare import add
-from mulligan.core import patch, segments
+from mulligan.core import chunks, patch, segments
 
 class Memory:
     def __init__(self, data):
@@ -118,8 +118,8 @@ def read(path):
         return file.read()
 
 data = read(sys.argv[4])
-table = patch.table_size(data[: patch.HEADER_SIZE], int.from_bytes(data[12:16], "little"))
-header = patch.decode_header(data[: patch.HEADER_SIZE], data[patch.HEADER_SIZE : patch.HEADER_SIZE + table])
+table = patch.table_size(data[: chunks.HEADER_SIZE], int.from_bytes(data[12:16], "little"))
+header = patch.decode_header(data[: chunks.HEADER_SIZE], data[chunks.HEADER_SIZE : chunks.HEADER_SIZE + table])
 base, target, body = Memory(read(sys.argv[3])), Target(bytearray(header.new_size)), Target(data)
 body.readinto = None
 for one in (base, target, body):
@@ -134,9 +134,9 @@ class Body:
 def decode():
     decoder = segments.Decoder(header, base, target)
     source = Body()
-    source.at = patch.start_of(header, 0)
+    source.at = chunks.start_of(header, 0)
     target.at = 0
-    for index in range(patch.chunks(header)):
+    for index in range(chunks.count_of(header)):
         for _ in decoder.chunk(index, source, target.write):
             pass
 """
@@ -153,9 +153,9 @@ def loop():
 clock = getattr(time, "clock", time.ticks_us)  # the processor's, of this process alone, in ticks of a millisecond or more
 
 def firmware():  # what its inflater and its SHA-256 alone would take
-    for index in range(patch.chunks(header)):
-        start = patch.start_of(header, index)
-        stream = DeflateIO(BytesIO(data[start : start + patch.size_in_patch(header, index)]), RAW, 10)
+    for index in range(chunks.count_of(header)):
+        start = chunks.start_of(header, index)
+        stream = DeflateIO(BytesIO(data[start : start + chunks.size_in_patch(header, index)]), RAW, 10)
         hasher = sha256()
         while True:
             count = stream.readinto(piece)
@@ -215,8 +215,8 @@ decoder = segments.Decoder(header, Old(base.data), new)
 
 def run():
     new.at = 0
-    source = Source(data, patch.start_of(header, 0))
-    for index in range(patch.chunks(header)):
+    source = Source(data, chunks.start_of(header, 0))
+    for index in range(chunks.count_of(header)):
         for _ in decoder.chunk(index, source, new.write):
             pass
     return source.reads

@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from common import raises
 from core import golden
-from mulligan.core import patch, segments
+from mulligan.core import chunks, patch, segments
 from mulligan.core.errors import PatchError
 
 HEAP = "128k"
@@ -40,15 +40,15 @@ def test_patch():
     for i in range(6000):
         base[i] = (7 * i + i // 256) & 0xFF
     for golden_patch, tier, rate in ((golden.PATCH, patch.TIER_DEFLATE, 0), (golden.PATCH_RANGE, patch.TIER_RANGE, 5)):
-        head = golden_patch[: patch.HEADER_SIZE]
-        at = patch.HEADER_SIZE + patch.table_size(head, 5096)
-        header = patch.decode_header(head, golden_patch[patch.HEADER_SIZE : at])
+        head = golden_patch[: chunks.HEADER_SIZE]
+        at = chunks.HEADER_SIZE + patch.table_size(head, 5096)
+        header = patch.decode_header(head, golden_patch[chunks.HEADER_SIZE : at])
         assert (header.tier, header.rate, header.chunk_bits, header.base_size) == (tier, rate, 12, 6000)
         assert header.base_sha256 == sha256(base).digest()
-        assert header.table == golden_patch[patch.HEADER_SIZE : at]
+        assert header.table == golden_patch[chunks.HEADER_SIZE : at]
         new, body = Slot(bytearray(5632)), Body(golden_patch, at)
         decoder = segments.Decoder(header, Slot(base), new)
-        for index in range(patch.chunks(header)):
+        for index in range(chunks.count_of(header)):
             for _ in decoder.chunk(index, body, new.write):
                 pass
         assert body.at == len(golden_patch) and new.at == 5096
@@ -56,4 +56,4 @@ def test_patch():
 
 
 def test_a_patch_of_an_older_version_is_refused():
-    raises(PatchError, patch.table_size, golden.PATCH_1[: patch.HEADER_SIZE], 5096)
+    raises(PatchError, patch.table_size, golden.PATCH_1[: chunks.HEADER_SIZE], 5096)

@@ -4,7 +4,7 @@ from binascii import crc32
 from hashlib import sha256
 
 from common import raises
-from mulligan.core import blend, patch, rescale, segments
+from mulligan.core import blend, chunks, patch, rescale, segments
 from mulligan.core import kinds as s
 from mulligan.core.errors import MulliganError, PatchError
 
@@ -82,9 +82,9 @@ def planes(*words):
     return b"".join([bytes([word[k] for word in out]) for k in range(4)])
 
 
-def build(bodies, chunks, base=BASE, bits=12, tier=1, rate=0):
-    new = b"".join(chunks)
-    table = b"".join([struct.pack("<I", len(b)) + patch.check(sha256(chunk)) for b, chunk in zip(bodies, chunks)])
+def build(bodies, parts, base=BASE, bits=12, tier=1, rate=0):
+    new = b"".join(parts)
+    table = b"".join([struct.pack("<I", len(b)) + chunks.check(sha256(chunk)) for b, chunk in zip(bodies, parts)])
     return head(tier, bits, rate, len(base), len(new), sha256(base).digest(), sha256(new).digest(), table) + b"".join(bodies)
 
 
@@ -95,19 +95,19 @@ def head(tier, bits, rate, base_size, new_size, base_sha256, new_sha256, table):
 
 
 def read(data, new_size):
-    if len(data) < patch.HEADER_SIZE:
+    if len(data) < chunks.HEADER_SIZE:
         raise PatchError("patch: truncated")
-    head = data[: patch.HEADER_SIZE]
+    head = data[: chunks.HEADER_SIZE]
     size = patch.table_size(head, new_size)
-    return patch.decode_header(head, data[patch.HEADER_SIZE : patch.HEADER_SIZE + size])
+    return patch.decode_header(head, data[chunks.HEADER_SIZE : chunks.HEADER_SIZE + size])
 
 
 def apply(data, new_size, base=BASE):
     header = read(data, new_size)
     target = Target(new_size + 700)
     decoder = segments.Decoder(header, Source(base), target)
-    body = Body(data, patch.start_of(header, 0))
-    for index in range(patch.chunks(header)):
+    body = Body(data, chunks.start_of(header, 0))
+    for index in range(chunks.count_of(header)):
         for _ in decoder.chunk(index, body, target.write):
             pass
     assert target.at == new_size
@@ -153,7 +153,7 @@ def test_a_chunk_alone():
     header = read(data, len(NEW))
     target = Target(5200)
     target.at = 4096
-    for _ in segments.Decoder(header, Source(BASE), target).chunk(1, Body(data, patch.start_of(header, 1)), target.write):
+    for _ in segments.Decoder(header, Source(BASE), target).chunk(1, Body(data, chunks.start_of(header, 1)), target.write):
         pass
     assert target.data[4096:5096] == NEW[4096:]
 
@@ -244,7 +244,7 @@ def test_headers_that_are_refused():
         bad = bytearray(data)
         bad[at] = value
         raises(PatchError, apply, bytes(bad), len(NEW))
-    head = bytearray(data[: patch.HEADER_SIZE])
+    head = bytearray(data[: chunks.HEADER_SIZE])
     struct.pack_into("<I", head, 12, (patch.MAX_CHUNKS << 12) + 1)
     raises(PatchError, patch.table_size, bytes(head), (patch.MAX_CHUNKS << 12) + 1)
 
@@ -295,7 +295,7 @@ def test_random_bytes_raise_nothing_but_ours():
             data = bytearray(build([data[100 : 100 + turn], data[300:400]], expected_chunks(), BASE, 12, 2, 4))
         for _ in range(4):
             seed = (seed * 1103515245 + 12345) & 0x3FFFFFFF
-            data[patch.HEADER_SIZE + 16 + seed % (len(data) - patch.HEADER_SIZE - 16)] = seed >> 12 & 0xFF
+            data[chunks.HEADER_SIZE + 16 + seed % (len(data) - chunks.HEADER_SIZE - 16)] = seed >> 12 & 0xFF
         try:
             assert apply(bytes(data), len(NEW)) == NEW
         except MulliganError:

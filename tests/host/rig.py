@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from mulligan.core import manifest, partitions, patch, slot
+from mulligan.core import chunks, manifest, partitions, slot
 from mulligan.core.journal import Journal
 from mulligan.core.state import Entry, State
 from mulligan.tflite import loader
@@ -366,8 +366,8 @@ def facts(line: str) -> dict[str, str]:
     return {**dict(re.findall(r"(\w+)=(\S+)", head)), "reason": reason}
 
 
-def chunks(directory: release.Directory, blob: manifest.Blob | manifest.Patch) -> list[int]:
+def chunk_sizes(directory: release.Directory, blob: manifest.Blob | manifest.Patch) -> list[int]:
     """Return the sizes of a patch's chunks."""
     data = (directory.path / "artifacts" / blob.sha256.hex()).read_bytes()
     header = delta.read_header(data)
-    return [patch.size_in_patch(header, index) for index in range(patch.chunks(header))]
+    return [chunks.size_in_patch(header, index) for index in range(chunks.count_of(header))]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from host import modelbuild
 from host.rig import image
-from mulligan.core import patch
+from mulligan.core import chunks, patch
 from mulligan.core.errors import PatchError
 from mulligan_host import delta
 from mulligan_host.build import build_package
@@ -27,7 +27,7 @@ APPLY = """
 import sys
 from binascii import hexlify
 from hashlib import sha256
-from mulligan.core import patch
+from mulligan.core import chunks, patch
 from mulligan.core.segments import Decoder
 
 class Base:
@@ -60,12 +60,12 @@ def read(path):
 
 for name in sys.argv[1:]:
     data = read(name + ".patch")
-    size = patch.table_size(data[: patch.HEADER_SIZE], int.from_bytes(data[12:16], "little"))
-    header = patch.decode_header(data[: patch.HEADER_SIZE], data[patch.HEADER_SIZE : patch.HEADER_SIZE + size])
+    size = patch.table_size(data[: chunks.HEADER_SIZE], int.from_bytes(data[12:16], "little"))
+    header = patch.decode_header(data[: chunks.HEADER_SIZE], data[chunks.HEADER_SIZE : chunks.HEADER_SIZE + size])
     target = Target(header.new_size)
     decoder = Decoder(header, Base(read(name + ".base")), target)
-    body = Body(data, patch.start_of(header, 0))
-    for index in range(patch.chunks(header)):
+    body = Body(data, chunks.start_of(header, 0))
+    for index in range(chunks.count_of(header)):
         for _ in decoder.chunk(index, body, target.write):
             pass
     assert body.at == len(data)
@@ -101,10 +101,10 @@ def test_round_trip(pair: tuple[bytes, bytes]) -> None:
     assert delta.apply(base, made) == new
     assert delta.make(base, new) == made
     full = delta.make(b"", new)
-    chunks = -(-len(new) // CHUNK)
-    assert len(made) <= len(full) <= patch.HEADER_SIZE + len(new) + 8 * chunks + 16 * chunks
+    count = -(-len(new) // CHUNK)
+    assert len(made) <= len(full) <= chunks.HEADER_SIZE + len(new) + 24 * count
     header = delta.read_header(made)
-    assert patch.start_of(header, patch.chunks(header)) == len(made)
+    assert chunks.start_of(header, chunks.count_of(header)) == len(made)
 
 
 @settings(max_examples=25, deadline=None)

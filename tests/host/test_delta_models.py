@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from host import modelbuild
 from host.documents import ROOT
 from host.rig import image
-from mulligan.core import patch
+from mulligan.core import chunks, patch
 from mulligan_host import delta
 from mulligan_host.cli.main import cli
 from mulligan_host.delta import deflate, explain, others, tflite
@@ -48,7 +48,7 @@ QUICK = ("gen_cnn_head", "gen_cnn_recal", "tflm_micro_speech", "tflm_hello_world
 
 def body(data: bytes) -> int:
     """The size of a patch less its container."""
-    start: int = patch.start_of(delta.read_header(data), 0)
+    start: int = chunks.start_of(delta.read_header(data), 0)
     return len(data) - start
 
 

@@ -23,7 +23,7 @@ from host.conftest import MakeRig
 from host.documents import ROOT, tables
 from host.rig import image
 from mulligan import engines
-from mulligan.core import bootchooser, bootwords, manifest, p256, patch
+from mulligan.core import bootchooser, bootwords, chunks, manifest, p256
 from mulligan.core.journal import MAX_STARTS
 from mulligan.core.kinds import PIECE
 from mulligan_host import combs, delta, demo, pack, release
@@ -218,7 +218,7 @@ def test_chunk_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(maker, "FULL_CHUNK_BITS", bits)
         for column, old in (("bytes of patch", base), ("bytes of the full artifact", b"")):
             made = delta.compare(old, new).data
-            size = len(made) - patch.start_of(delta.read_header(made), 0)
+            size = len(made) - chunks.start_of(delta.read_header(made), 0)
             assert size == pytest.approx(int(row[column]), rel=0.02), row
     assert len(bsdiff4.diff(base, new)) == pytest.approx(int(rows[2]["bytes of patch"]), rel=0.03)  # another bzip2
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from host.conftest import MakeRig
-from host.rig import chunks, image
+from host.rig import chunk_sizes, image
 from host.test_update import confirmed, downloads, is_at, patch_of
 from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
@@ -216,7 +216,7 @@ def test_a_disconnect_costs_one_block_at_most(make_rig: MakeRig) -> None:
     rig.on()
     built = rig.build("1.1.0")
     full = built.artifacts[0].full
-    sizes = chunks(rig.directory, full)
+    sizes = chunk_sizes(rig.directory, full)
     head = full.size - sum(sizes)
     chance = random.Random(4)
 

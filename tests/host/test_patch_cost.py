@@ -1,13 +1,15 @@
 """What decoding costs the device: heap, on the 32-bit port, and time, as a ratio inside one process."""
 
 import random
+from collections.abc import Callable
 from hashlib import sha256
 
 import pytest
 
 from bench import decode
+from host import rescaled
 from host.rig import image
-from mulligan.core import patch
+from mulligan.core import chunks, kinds, patch
 from mulligan_host import delta
 from mulligan_host.delta import explain
 from mulligan_host.micropython import MicroPython
@@ -27,6 +29,18 @@ def test_heap_of_an_installation(tier: int, micropython32: MicroPython) -> None:
     assert decode.heap(micropython32, base, new, sha256(new).digest(), data) <= HEAP[tier]
 
 
+@TIERS
+def test_heap_with_as_many_factors_as_there_may_be(
+    tier: int, micropython32: MicroPython, record_property: Callable[[str, object], None]
+) -> None:
+    base, new = rescaled.pair(kinds.MAX_CHANNELS)
+    data = delta.make(base, new, (tier,))
+    assert "SCALE8" in explain.explain(base, data).by_kind()
+    found = decode.heap(micropython32, base, new, sha256(new).digest(), data)
+    record_property(f"bytes of heap, installing a patch of tier {tier}", found)
+    assert found <= HEAP[tier]
+
+
 def test_heap_does_not_grow_with_the_artifact(micropython32: MicroPython) -> None:
     """But for the chunk table, which has half a KB at most."""
     chance = random.Random(1)
@@ -36,7 +50,7 @@ def test_heap_does_not_grow_with_the_artifact(micropython32: MicroPython) -> Non
         data = delta.make(b"", new)
         found.append(decode.heap(micropython32, b"", new, sha256(new).digest(), data))
     small, large = found
-    assert large <= small + patch.ENTRY_SIZE * patch.MAX_CHUNKS
+    assert large <= small + chunks.ENTRY_SIZE * patch.MAX_CHUNKS
 
 
 @TIERS
@@ -51,7 +65,7 @@ def test_nothing_is_allocated_for_a_segment_or_a_byte(tier: int, micropython32: 
     segments = explain.explain(base, data).segments
     found, reads = decode.allocated(micropython32, base, data)
     assert len(segments) > 600
-    assert found <= 64 * reads + 1024 * patch.chunks(delta.read_header(data)) <= 8 * len(segments)
+    assert found <= 64 * reads + 1024 * chunks.count_of(delta.read_header(data)) <= 8 * len(segments)
 
 
 @TIERS

@@ -22,6 +22,7 @@ from host.documents import ROOT, tables
 from mulligan import settings
 from mulligan.core import (
     base64url,
+    chunks,
     contexts,
     errors,
     events,
@@ -103,7 +104,7 @@ def test_what_the_layouts_add_up_to() -> None:
     """Sizes that several tables share."""
     full = struct.calcsize(root.HEADER) + root.MAX_KEYS * struct.calcsize(root.KEY)
     assert full + 1 + root.MAX_SIGNATURES * struct.calcsize(root.SIGNATURE) == root.MAX_LENGTH
-    assert struct.calcsize(patch.HEADER) == patch.HEADER_SIZE
+    assert struct.calcsize(patch.HEADER) == chunks.HEADER_SIZE
     assert struct.calcsize(slot._FORMAT) == slot._AT_CHECKSUM == slot.HEADER_SIZE - 4
     assert struct.calcsize("<" + state._HEADER[1:]) == state.HEAD
     # A set of every entry on trial, each with two requirements, fits a record.
@@ -116,7 +117,7 @@ def test_what_the_layouts_add_up_to() -> None:
     assert state.MARKS + state.STARTS + state.FAULTS <= state.RECORD
     assert "plane: " + ", ".join(f"{i} {plane}" for i, plane in enumerate(state.PLANES)) in _fields("Journal: entry head")
     assert patch.max_chunk(12) == 4096 * 9 // 8
-    assert struct.calcsize(patch.TABLE_ENTRY) == patch.ENTRY_SIZE
+    assert struct.calcsize(patch.TABLE_ENTRY) == chunks.ENTRY_SIZE
 
 
 def test_checksums_cover_what_the_text_says() -> None:
@@ -127,8 +128,8 @@ def test_checksums_cover_what_the_text_says() -> None:
     assert _damage_found(golden.RECORD, state.decode, FormatError) == set(range(len(golden.RECORD)))
 
     def header(raw: bytes) -> None:
-        size = patch.table_size(raw[: patch.HEADER_SIZE], 5096)
-        patch.decode_header(raw[: patch.HEADER_SIZE], raw[patch.HEADER_SIZE : patch.HEADER_SIZE + size])
+        size = patch.table_size(raw[: chunks.HEADER_SIZE], 5096)
+        patch.decode_header(raw[: chunks.HEADER_SIZE], raw[chunks.HEADER_SIZE : chunks.HEADER_SIZE + size])
 
     assert _damage_found(golden.PATCH[: 84 + 16], header, PatchError) == set(range(84 + 16))
 

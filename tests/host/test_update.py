@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from host.conftest import MakeRig
-from host.rig import BOARD, HEALTH, Rig, chunks, image, reference
+from host.rig import BOARD, HEALTH, Rig, chunk_sizes, image, reference
 from mulligan.core import manifest
 from mulligan_host import keys, release
 from mulligan_host.server import Fault, Request, serve
@@ -162,7 +162,7 @@ def test_a_dropped_link_goes_on_at_the_last_whole_chunk(make_rig: MakeRig) -> No
     rig = make_rig(tls=True, model=image("0.9.0", model="1.0.0"), released=False)
     rig.on()
     patch = rig.build("1.1.0").artifacts[0].full  # its chunks are sectors, a patch's much more
-    sizes = chunks(rig.directory, patch)
+    sizes = chunk_sizes(rig.directory, patch)
     head = patch.size - sum(sizes)
     whole = 5  # the link ends inside the sixth
     # Slowly, because what is received and not yet read is lost with the link.
@@ -260,7 +260,7 @@ def test_a_power_cut_at_every_flash_operation(make_rig: MakeRig, tmp_path: Path,
         rig.board.cut_power(operation, keep)
         rig.board.power_on()
         assert "power cut" in rig.board.wait_off(), (operation, keep)
-        held, sizes = rig.board.partition("model_1"), chunks(rig.directory, patch)
+        held, sizes = rig.board.partition("model_1"), chunk_sizes(rig.directory, patch)
         written = next(i for i in range(len(sizes), -1, -1) if held.startswith(image("1.1.0")[: i * SECTOR]))
         rig.events.clear()
         assert rig.on() in ("1.0.0", "1.1.0"), (operation, keep)

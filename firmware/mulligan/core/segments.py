@@ -7,7 +7,7 @@ the base, the same rescaled, earlier bytes of the artifact itself) and differenc
 from array import array
 from hashlib import sha256
 
-from . import patch
+from . import chunks
 from .errors import PatchError
 from .kinds import (
     ADD32,
@@ -55,8 +55,7 @@ except (ImportError, SyntaxError, ValueError):  # CPython; no native emitter; .m
 class Decoder:
     """Applies the chunks of ``header`` to ``base``, for an artifact that ``target`` holds as far as it went to the sink.
 
-    base, target: size and readinto(offset, buf); base may be None where base_size is 0. All buffers are made here, but that of
-    the factors, which grows to the most channels that a segment has.
+    base, target: size and readinto(offset, buf); base may be None where base_size is 0. All buffers are made here.
     """
 
     def __init__(self, header, base, target):
@@ -68,14 +67,15 @@ class Decoder:
         self._far = memoryview(self._old)[: min(BLOCK, target.size)]  # the same of the artifact
         self._piece = bytearray(PIECE + BLOCK)  # what was decoded and did not go to the sink yet; words may go beyond
         self._full = memoryview(self._piece)[:PIECE]
-        self._factors = array("I")  # as many as a segment had at most
+        # As many as a segment may have; what has a base alone is rescaled.
+        self._factors = array("I", bytes(4 * MAX_CHANNELS if header.base_size else 0))
         self._coder = self._make_coder(header)
         self._state = self._coder.state  # its words: see ``kinds``
         self._state[BASE] = header.base_size
         self._state[OLD] = NOWHERE
 
     def _make_coder(self, header):
-        if header.tier == patch.TIER_RANGE:
+        if header.rate:  # patch.TIER_RANGE
             from .ranged import Ranged
 
             return Ranged(self._piece, self._old, header.rate)
@@ -87,18 +87,17 @@ class Decoder:
         """A generator that decodes chunk ``index``, the next of ``source`` (readinto(buf), which fills all of buf).
 
         Gives the artifact's bytes to ``sink(buf)``, in order, PIECE at a time but for the last, and yields after each
-        read and each sink. Nothing is allocated for a byte, a segment or a block, but for a segment with more channels
-        than any before.
+        read and each sink. Nothing is allocated for a byte, a segment or a block.
 
         Raises: PatchError for a damaged chunk; what went to the sink then is void.
         """
         header, coder, state, piece = self._header, self._coder, self._state, self._piece
         state[DONE] = done = index << header.chunk_bits
-        state[STOP] = end = done + patch.chunk_length(header, index)
+        state[STOP] = end = done + chunks.length(header, index)
         state[PLACE] = min(done, header.base_size)
         state[FILL] = state[KIND] = state[LEFT] = state[READ] = self._missing = 0
         hasher = sha256()
-        coder.begin(patch.size_in_patch(header, index))
+        coder.begin(chunks.size_in_patch(header, index))
         count = 0
         while done < end:
             if not count or not state[LEFT]:
@@ -126,7 +125,7 @@ class Decoder:
         while coder.hungry():  # what ends the stream stands behind the last byte
             coder.feed(source)
             yield
-        if coder.left or patch.check(hasher) != patch.check_of(header, index):
+        if coder.left or chunks.check(hasher) != chunks.check_of(header, index):
             raise PatchError("patch: chunk {} does not yield what the table says".format(index))
 
     def _segment(self):
@@ -185,8 +184,6 @@ class Decoder:
                     self._at = _below(MAX_SIZE, coder.number(LAYOUT))
                 self._factor = UNIT32
                 self._missing = self._channels = _below(MAX_CHANNELS, coder.number(LAYOUT + 1)) + 1
-                if self._channels > len(self._factors):
-                    self._factors = array("I", bytes(4 * self._channels))
         while self._missing:
             if coder.hungry():
                 return False

@@ -9,7 +9,7 @@ import rich_click as click
 from rich.console import Console
 from rich.table import Table
 
-from mulligan.core import patch as core
+from mulligan.core import chunks
 from mulligan_host import delta, files
 from mulligan_host.delta import bench as benchmark
 from mulligan_host.delta import explain, others
@@ -36,7 +36,7 @@ def make(base: Path, new: Path, output: Path, tier: str | None, as_json: bool) -
     with _progress() as say:
         made = delta.compare(old, target, [int(tier)] if tier else None, say)
     files.write(output, made.data)
-    container = core.start_of(delta.read_header(made.data), 0)
+    container = chunks.start_of(delta.read_header(made.data), 0)
     if as_json:
         ways = [{"tier": way[0], "strategy": way[1], "size": size} for way, size in sorted(made.sizes.items())]
         facts = {"patch": len(made.data), "container": container, "tier": made.tier, "new": len(target), "ways": ways}
@@ -64,7 +64,7 @@ def show(base: Path, patch_file: Path, as_json: bool) -> None:
     header, console = found.header, Console()
     click.echo(f"{patch_file}: {found.size} bytes, {found.container} of them container, tier {header.tier}")
     click.echo(f"base      {header.base_size} bytes, SHA-256 {header.base_sha256.hex()}")
-    click.echo(f"artifact  {header.new_size} bytes, SHA-256 {header.new_sha256.hex()}, {core.chunks(header)} chunks")
+    click.echo(f"artifact  {header.new_size} bytes, SHA-256 {header.new_sha256.hex()}, {chunks.count_of(header)} chunks")
     kinds = Table("kind", "segments", "of the artifact", "of the patch", title="bytes by kind", title_justify="left")
     for kind, figures in sorted(found.by_kind().items(), key=lambda item: -item[1][2]):
         kinds.add_row(kind, *map(str, figures))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mulligan.core import patch
+from mulligan.core import chunks, patch
 from mulligan_host import files
 from mulligan_host.errors import HostError
 
@@ -59,7 +59,7 @@ def run(directory: Path, progress: Callable[[str], None]) -> Iterator[Row]:
 def compare(name: str, base: bytes, new: bytes) -> Row:
     """Return the row of one pair."""
     made = maker.compare(base, new)
-    body = len(made.data) - patch.start_of(container.read_header(made.data), 0)
+    body = len(made.data) - chunks.start_of(container.read_header(made.data), 0)
     tools, _ = others.installed()
     sizes = {tool: size(base, new) for tool, size in tools.items()}
     return Row(name, len(new), made.sizes[patch.TIER_DEFLATE, "full"], len(made.data), body, made.tier, sizes)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from hashlib import sha256
 
-from mulligan.core import patch, segments
+from mulligan.core import chunks, patch, segments
 from mulligan.core.errors import PatchError
 from mulligan_host.models.source import ByteSource
 
@@ -42,11 +42,11 @@ class Body:
 
 def read_header(data: bytes) -> patch.Header:
     """Return the header of the patch ``data``. Raises: PatchError."""
-    if len(data) < patch.HEADER_SIZE:
+    if len(data) < chunks.HEADER_SIZE:
         raise PatchError("patch: truncated")
-    head = data[: patch.HEADER_SIZE]
+    head = data[: chunks.HEADER_SIZE]
     size = patch.table_size(head, int.from_bytes(head[12:16], "little"))
-    table = data[patch.HEADER_SIZE : patch.HEADER_SIZE + size]
+    table = data[chunks.HEADER_SIZE : chunks.HEADER_SIZE + size]
     if len(table) != size:
         raise PatchError("patch: truncated")
     header: patch.Header = patch.decode_header(head, table)
@@ -58,14 +58,14 @@ def apply(base: bytes, data: bytes, make_decoder: Callable[..., segments.Decoder
     header = read_header(data)
     if header.base_size and (len(base) != header.base_size or sha256(base).digest() != header.base_sha256):
         raise PatchError(f"patch: against another base than this one of {len(base)} bytes")
-    excess = len(data) - patch.start_of(header, patch.chunks(header))
+    excess = len(data) - chunks.start_of(header, chunks.count_of(header))
     if excess:
         raise PatchError(f"patch: {excess} bytes after its end" if excess > 0 else "patch: truncated")
     target = Target(header.new_size)
     decoder = make_decoder(header, ByteSource(base), target)
     body = Body(data)
-    body.at = patch.start_of(header, 0)
-    for index in range(patch.chunks(header)):
+    body.at = chunks.start_of(header, 0)
+    for index in range(chunks.count_of(header)):
         for _ in decoder.chunk(index, body, target.write):
             pass
     if sha256(target.data).digest() != header.new_sha256:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mulligan.core import codes, kinds, patch, segments
+from mulligan.core import chunks, codes, kinds, patch, segments
 
 from . import container, tflite
 from .segment import NAMES
@@ -69,7 +69,7 @@ class Explained:
             "base_sha256": self.header.base_sha256.hex(),
             "new_size": self.header.new_size,
             "new_sha256": self.header.new_sha256.hex(),
-            "chunks": patch.chunks(self.header),
+            "chunks": chunks.count_of(self.header),
             "size": self.size,
             "container": self.container,
             "kinds": {
@@ -94,7 +94,7 @@ class _Tracer(segments.Decoder):
         self._limit = 0
 
     def chunk(self, index: int, source: container.Body, sink: Callable[[bytearray], None]) -> Any:
-        self._limit = source.at + patch.size_in_patch(self._header, index)
+        self._limit = source.at + chunks.size_in_patch(self._header, index)
         self._taken = source.at
         self._source = source
         yield from super().chunk(index, source, sink)  # type: ignore[no-untyped-call]
@@ -154,7 +154,7 @@ def explain(base: bytes, data: bytes) -> Explained:
                 outside[tensor.scales_at : tensor.scales_at + 4 * len(tensor.scales)] = False
             differs = np.frombuffer(base, np.uint8) != np.frombuffer(new, np.uint8)
             structure = int((differs & outside).sum())
-    size = patch.start_of(header, 0)
+    size = chunks.start_of(header, 0)
     return Explained(header, len(data), size, found, changes, added, removed, structure)
 
 

@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import sha256
 from struct import pack
 
-from mulligan.core import kinds, patch
+from mulligan.core import chunks, kinds, patch
 from mulligan_host.errors import HostError
 
 from . import coders, deflate, matching, model, repeats, tflite
@@ -184,7 +184,7 @@ def _inflated(segments: list[Segment], base: bytes, new: bytes) -> bytes:
 def _assemble(tier: int, rate: int, bits: int, bodies: list[bytes], base: bytes, new: bytes) -> bytes:
     """Return the patch of these chunks."""
     table = b"".join(
-        pack(patch.TABLE_ENTRY, len(body), patch.check(sha256(new[index << bits : index + 1 << bits])))
+        pack(patch.TABLE_ENTRY, len(body), chunks.check(sha256(new[index << bits : index + 1 << bits])))
         for index, body in enumerate(bodies)
     )
     digests = sha256(base).digest(), sha256(new).digest()
