@@ -11,7 +11,7 @@ import gc
 import sys
 
 _PACKAGE = "mulligan."
-_KEPT = ("mulligan.core.entropy_viper", "mulligan.core.trees_viper")  # from their first use on
+_KEPT = ("mulligan.core.entropy_viper", "mulligan.core.packets_viper", "mulligan.core.wide_viper")  # from their first use on
 _KERNELS = "mulligan.tflite.kernels"  # holds machine code, whose memory a port never takes back
 _CORE = "mulligan.core."
 _TFLITE = "mulligan.tflite."

@@ -90,7 +90,7 @@ def build(bodies, parts, base=BASE, bits=12, tier=1, rate=0):
 
 def head(tier, bits, rate, base_size, new_size, base_sha256, new_sha256, table):
     """A header and its chunk table, by docs/SPEC.md."""
-    fields = struct.pack("<4sBBBBII", b"MPAT", 3, tier, bits, rate, base_size, new_size) + base_sha256 + new_sha256
+    fields = struct.pack("<4sBBBBII", b"MPAT", 4, tier, bits, rate, base_size, new_size) + base_sha256 + new_sha256
     return fields + struct.pack("<I", crc32(table, crc32(fields))) + table
 
 
@@ -240,7 +240,7 @@ def test_every_truncation_is_found():
 def test_headers_that_are_refused():
     data = make()
     raises(PatchError, apply, data, len(NEW) + 1)
-    for at, value in ((4, 1), (4, 2), (4, 4), (5, 0), (5, 2), (5, 3), (6, 11), (6, 21), (7, 5)):
+    for at, value in ((4, 1), (4, 2), (4, 3), (4, 5), (5, 0), (5, 2), (5, 3), (6, 11), (6, 21), (7, 5)):
         bad = bytearray(data)
         bad[at] = value
         raises(PatchError, apply, bytes(bad), len(NEW))

@@ -3,16 +3,17 @@
 from array import array
 
 from core.chance import Random
-from mulligan.core import blend, entropy, rescale
+from mulligan.core import blend, entropy, packets, rescale
 from mulligan.core import contexts as c
-from mulligan.core.kinds import STATE
+from mulligan.core import kinds as k
+from mulligan.core.ranged import TABLES
 
 try:
     from mulligan.core import blend_viper as fast
     from mulligan.core import entropy_viper as coded
-    from mulligan.core import trees_viper as trees
+    from mulligan.core import packets_viper, wide_viper
 except (ImportError, SyntaxError, ValueError):  # CPython, or no native emitter: then the plain form is held to its own promise
-    fast, coded, trees = blend, entropy, entropy
+    fast, coded, wide_viper, packets_viper = blend, entropy, entropy, packets
 
 
 def both(function, *arguments):
@@ -99,28 +100,49 @@ def test_gather32_adds_what_stands_in_planes():
     both("gather32", chance.bytes(256), chance.bytes(300), 41, 64)
 
 
-def run(module, bytewise, data, limit):
+def packed(module, state, probs, data, target, old, turn):
+    """Decode bytes out of packets, with whatever is held of the base; what is wanted besides is made up."""
+    state[k.DONE], state[k.FILL], state[k.SINCE] = 500, turn * 30, (0, 400)[turn & 1]
+    state[k.BASE], state[k.OLD] = 200 * turn, (k.NOWHERE, 20, 150)[turn % 3]
+    out = []
+    at = 7
+    for _ in range(40):
+        made = module.packets(0, 0, 0, state, probs, data, target, at, old, 180 - at)
+        out.append(made)
+        if made >= 0:
+            break
+        at += ~made
+        if state[k.REST]:
+            size = min(state[k.REST], 180 - at, 9)
+            state[k.REST] -= size
+            at += size
+        state[k.NEXT] = at & 0xFF
+    return out
+
+
+def run(module, wide, packet, data, limit):
     """Decode ``data``, whatever it is, by all models in turn; the values, and where the coder then stands."""
-    state = array("I", bytes(4 * STATE))
+    state = array("I", bytes(4 * k.STATE))
     probs = bytearray(c.ROOM)
     for i in range(c.COUNT):
         probs[2 * i + 1] = c.HALF >> 8
     state[c.RANGE] = (1 << 31) - 1
     state[c.CODE] = (data[0] & 0x7F) << 24 | data[1] << 16 | data[2] << 8 | data[3]
     state[c.AT], state[c.END], state[c.LIMIT], state[c.RATE] = 4, len(data), limit, 5
-    old = bytearray([(i * 37 >> 2) & 0xFF for i in range(200)])
+    old = bytearray([(i * 37 >> 2) & 0xFF for i in range(k.OLDS)])
     out = []
     for turn in range(6):
-        target = bytearray(200)
-        out.append(bytewise.literals(0, 0, 0, state, probs, data, target, 7, 60, c.LITERAL))
+        target = bytearray([i * 7 & 0xFF for i in range(k.PIECE + k.BLOCK)])
+        state[k.LAST], state[k.BEFORE], state[k.NEXT], state[c.PACKET] = 1 + 90 * turn, 33, k.NONE, 2 * turn
+        out.append(packed(packet, state, probs, data, target, old, turn))
         out.append(bytes(target))
-        out.append(bytewise.wide(0, 0, 0, state, probs, data, target, 7, 60, c.WIDE))
+        out.append(wide.wide(0, 0, 0, state, probs, data, target, 7, 60, c.WIDE))
         out.append(bytes(target))
         out.append(module.differences(0, 0, 0, state, probs, data, target, 7, old, 3, 100, c.DIFFERENCE, turn))
         out.append(bytes(target))
         for which, prune, mask in ((0, 0, 255), (0, c.PRUNE, 255), (1, 0, 0)):
             base = c.WEIGHTS + which * c.WEIGHT
-            out.append(module.weights(0, 0, 0, state, probs, data, c.TABLES, target, 7, old, 5, 120, base, prune, mask))
+            out.append(module.weights(0, 0, 0, state, probs, data, TABLES, target, 7, old, 5, 120, base, prune, mask))
             out.append(bytes(target))
         target = bytearray(200)
         out.append(module.words(0, 0, 0, state, probs, data, target, 30, c.WORD + c.WORD_SET * (turn & 3), turn & 3))
@@ -136,6 +158,7 @@ def test_the_models_decode_alike():
         for bias in (0, 0x7F, 0xFF):
             data = bytearray([value & bias if bias else value for value in chance.bytes(size)])
             for limit in (size - 64, 1 << 30):
-                plain, machine = run(entropy, entropy, data, max(0, limit)), run(coded, trees, data, max(0, limit))
+                plain = run(entropy, entropy, packets, data, max(0, limit))
+                machine = run(coded, wide_viper, packets_viper, data, max(0, limit))
                 assert plain[0] == machine[0]
                 assert plain[1:] == machine[1:]

@@ -16,9 +16,11 @@ from struct import pack
 import pytest
 
 from core import fuzz_patch
-from mulligan.core import kinds, patch
+from mulligan.core import contexts, kinds, packets, patch
 from mulligan_host.build import build_package
 from mulligan_host.delta import coders, deflate
+from mulligan_host.delta.packer import Packer
+from mulligan_host.delta.packets import Packet
 from mulligan_host.delta.segment import Segment
 from mulligan_host.micropython import MicroPython
 
@@ -59,7 +61,7 @@ def _program() -> bytes:
 
 
 def _range() -> bytes:
-    encoder = coders.Encoder(_RATES[patch.TIER_RANGE])
+    encoder = coders.Encoder(_RATES[patch.TIER_RANGE], Packer(_BASE, _new()))
     coders.write(encoder, _SEGMENTS, _BASE, _new())
     return encoder.finish()
 
@@ -71,6 +73,8 @@ def _new() -> bytes:
     for at in range(340, 430):
         new[at] = new[at - 11]
     new[1000:1004] = pack("<I", 0x3F000000)
+    new[10:38] = _BASE[100:109] + b"." + _BASE[110:120] + new[2:10]
+    new[1405:1440] = new[1310:1335] + new[1400:1410]
     return bytes(new)
 
 
@@ -113,6 +117,26 @@ def _made_up(chance: random.Random) -> bytes:
     return out
 
 
+def _packets_made_up(chance: random.Random) -> bytes:
+    """Packets with lengths and distances that are near what is allowed, or far from it."""
+    encoder = coders.Encoder(_RATES[patch.TIER_RANGE])
+    encoder.number(kinds.LITERAL, kinds.LITERAL)
+    encoder.number(kinds.LENGTH + kinds.LITERAL, chance.choice((_SIZE - 1, chance.randrange(_SIZE))))
+    state = encoder.state
+    state[kinds.LAST], state[kinds.BEFORE] = len(_BASE), 1
+    for _ in range(chance.randint(1, 60)):
+        packet = state[contexts.PACKET]
+        if encoder.bit(contexts.MATCH + packet, chance.random() < 0.7):
+            some = chance.choice((chance.choice(_NUMBERS) or 1, chance.randint(1, 2400)))
+            distance = chance.choice((state[kinds.LAST], state[kinds.BEFORE], some))
+            length = chance.choice((chance.randint(2, 300), 2 + chance.choice(_NUMBERS)))
+            packets.match(encoder, state, 1 if distance == state[kinds.LAST] and chance.random() < 0.5 else length, distance)
+        else:
+            packets.literal(encoder, chance.choice((kinds.NONE, 0x55)) if packet >= packets.MATCHED_FROM else kinds.NONE, 0x5A)
+            state[contexts.PACKET] = packets.after_literal(packet)
+    return encoder.finish()
+
+
 _PROGRAM, _STREAM = _program(), _range()
 WAYS: dict[str, tuple[int, Callable[[random.Random], bytes]]] = {
     "segments": (1, lambda chance: _deflated(_mutated(_PROGRAM, chance))),
@@ -122,6 +146,7 @@ WAYS: dict[str, tuple[int, Callable[[random.Random], bytes]]] = {
     "range coder": (2, lambda chance: _mutated(_STREAM, chance)),
     "range coder, cut": (2, lambda chance: _STREAM[: chance.randrange(len(_STREAM))]),
     "range coder, noise": (2, lambda chance: chance.randbytes(chance.randint(0, 400))),
+    "packets made up": (2, _packets_made_up),
     "range coder, another's": (2, lambda chance: bytes([chance.choice((0, 0x7E, 0xFF))]) * chance.randint(0, 300)),
 }
 
@@ -216,7 +241,8 @@ def _sound(tier: int, chance: random.Random) -> tuple[bytes, bytes, bytes]:
         run, factor = chance.randint(1, 50), chance.choice((0x3F000000, 0x3B9A1234))
         found.append(Segment(kind, at, length, start if kind >= kinds.COPY else 0, run=run, factors=factors, factor=factor))
     if tier == patch.TIER_RANGE:
-        encoder = coders.Encoder(_RATES[tier])
+        packer = Packer(base, bytes(new)) if chance.random() < 0.1 else _AnyPacker(base, bytes(new), chance)
+        encoder = coders.Encoder(_RATES[tier], packer)
         coders.write(encoder, found, base, bytes(new))
         return encoder.finish(), base, bytes(new)
     writer = coders.Deflated()
@@ -230,6 +256,32 @@ def _sound(tier: int, chance: random.Random) -> tuple[bytes, bytes, bytes]:
         if chance.random() < 0.1:
             out += deflater.flush(chance.choice((zlib.Z_SYNC_FLUSH, zlib.Z_FULL_FLUSH, zlib.Z_PARTIAL_FLUSH)))
     return out + deflater.flush(), base, bytes(new)
+
+
+class _AnyPacker(Packer):
+    """Packets that are right, and as long and as far back as chance has it."""
+
+    def __init__(self, base: bytes, new: bytes, chance: random.Random) -> None:
+        super().__init__(base, new)
+        self._all, self._before, self._chance = base + new, len(base), chance
+
+    def parse(self, at: int, end: int, last: int) -> list[Packet]:
+        data, chance, before = self._all, self._chance, 1
+        place, end = self._before + at, self._before + end
+        found = []
+        while place < end:
+            near = place - data.rfind(data[place : place + 2], 0, place)
+            distance = chance.choice((last, last, before, near, near, chance.randint(1, place)))
+            length, most = 0, min(end - place, chance.choice((1, 2, 3, 9, 2000)))
+            while distance <= place and length < most and data[place + length] == data[place + length - distance]:
+                length += 1
+            if not length or (length == 1 and distance != last):
+                length, distance = 1, 0
+            elif distance != last:
+                last, before = distance, last
+            found.append(Packet(length, distance))
+            place += length
+        return found
 
 
 def _content(chance: random.Random, size: int) -> bytes:

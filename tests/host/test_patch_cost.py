@@ -15,6 +15,7 @@ from mulligan_host.delta import explain
 from mulligan_host.micropython import MicroPython
 
 HEAP = {patch.TIER_DEFLATE: 16 * 1024, patch.TIER_RANGE: 24 * 1024}
+PARTS = 900
 NOISE = 1.2  # times decode.BARS, as machines differ
 TIERS = pytest.mark.parametrize("tier", HEAP, ids=["tier 1", "tier 2"])
 
@@ -55,17 +56,19 @@ def test_heap_does_not_grow_with_the_artifact(micropython32: MicroPython) -> Non
 
 @TIERS
 def test_nothing_is_allocated_for_a_segment_or_a_byte(tier: int, micropython32: MicroPython) -> None:
-    """What is: two views of a buffer for each read of the download, and for each chunk a generator, a hash and the like."""
+    """What is: two views of a buffer for each read of the download, and for each chunk a generator, a hash and the like.
+
+    In tier 2, where one segment has them all, nor for a match with what is not held.
+    """
     if not micropython32.has_native:
         pytest.skip(f"{micropython32.label} has no native emitter")
     chance = random.Random(2)
     base = chance.randbytes(20_000)
-    new = b"".join(base[at : at + 16] + chance.randbytes(5) for at in chance.sample(range(19_000), 900))
+    new = b"".join(base[at : at + 16] + chance.randbytes(5) for at in chance.sample(range(19_000), PARTS))
     data = delta.make(base, new, (tier,))
-    segments = explain.explain(base, data).segments
     found, reads = decode.allocated(micropython32, base, data)
-    assert len(segments) > 600
-    assert found <= 64 * reads + 1024 * chunks.count_of(delta.read_header(data)) <= 8 * len(segments)
+    assert tier == patch.TIER_RANGE or len(explain.explain(base, data).segments) > PARTS
+    assert found <= 64 * reads + 1024 * chunks.count_of(delta.read_header(data)) <= 8 * PARTS
 
 
 @TIERS

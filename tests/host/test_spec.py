@@ -23,7 +23,6 @@ from mulligan import settings
 from mulligan.core import (
     base64url,
     chunks,
-    contexts,
     errors,
     events,
     jws,
@@ -34,6 +33,7 @@ from mulligan.core import (
     p256_comb,
     patch,
     preflight,
+    ranged,
     root,
     slot,
     state,
@@ -179,9 +179,9 @@ def test_the_contexts_of_numbers() -> None:
     """The figures of the text: "Contexts of numbers"."""
     assert (kinds.LENGTH, kinds.DISTANCE, kinds.FACTOR, kinds.KINDS) == (13, 26, 39, 13)
     assert (kinds.BACK + kinds.REPEAT, kinds.BACK, kinds.LAYOUT) == (29, 26, 27)
-    assert contexts.TABLES.tolist()[18:] == [0] * 13 + [1, 1, 2, 3, 3]
+    assert ranged.TABLES.tolist()[18:] == [0] * 13 + [1, 1, 2, 3, 3]
     text = (ROOT / "docs" / "SPEC.md").read_text(encoding="utf-8")
-    assert ", ".join(map(str, contexts.TABLES.tolist()[:18])) in text
+    assert ", ".join(map(str, ranged.TABLES.tolist()[:18])) in text
 
 
 def test_segment_kinds() -> None:

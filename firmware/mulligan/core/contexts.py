@@ -1,10 +1,23 @@
-"""Patch tier 2: what its models remember, and where. The models: ``entropy``; the bytes: docs/SPEC.md, "Patch, tier 2"."""
+"""Patch tier 2: what its models remember, and where. Nothing but constants: the build puts them where they are used.
 
-from array import array
+The models: ``entropy`` and ``packets``; the bytes: docs/SPEC.md, "Patch".
+"""
 
 # Indices of the coder's state, 32-bit words before those of ``kinds``. WORDS: for each of four sets of words, whether its last
-# difference was not 0, and how many bits it had.
-RANGE, CODE, AT, END, LIMIT, RATE, MEAN, CLASS, SIGN, PRUNED, CHANGED, WORDS = range(12)
+# difference was not 0, and how many bits it had. PACKET: what the last packets were, as LZMA's state says.
+RANGE = 0
+CODE = 1
+AT = 2
+END = 3
+LIMIT = 4
+RATE = 5
+MEAN = 6
+CLASS = 7
+SIGN = 8
+PRUNED = 9
+CHANGED = 10
+WORDS = 11
+PACKET = 19
 
 # Where the probabilities of each model begin, 16-bit words.
 WEIGHTS = 0  # two sets, with a base and without: a class of the mean takes 32, the signs of the set 9
@@ -19,16 +32,16 @@ WORD_SET = 3 + 8 * 24 + 72
 NUMBER = WORD + 4 * WORD_SET  # 24 for the bits of each kind of number, one mantissa for all
 NUMBERS = 43
 MANTISSA = NUMBER + 24 * NUMBERS
-COUNT = MANTISSA + 72
+MATCH = MANTISSA + 72  # of packets, 12 for each of four flags: whether there is a match,
+AGAIN = MATCH + 12  # whether of a distance that is remembered,
+OTHER = AGAIN + 12  # whether of BEFORE,
+LONGER = OTHER + 12  # whether of more than one byte
+LENGTHS = LONGER + 12  # 24 for new distances, and for remembered ones; one mantissa
+LENGTH_MANTISSA = LENGTHS + 48
+SLOTS = LENGTH_MANTISSA + 72  # a tree of five bits for each of four lengths
+TAILS = SLOTS + 4 * 32  # the first two bits of distances, by their size, up to 28
+MATCHED = TAILS + 3 * 29  # two trees
+COUNT = MATCHED + 2 * 256
 ROOM = 2 * COUNT  # bytes of them all
 
 HALF = 8192 << 2  # a probability before its first use
-
-#: For weights: classes of the running mean of |difference| end at these, in 1/64; then the shift of each one's Golomb code.
-TABLES = array(
-    "H",
-    (
-        1, 3, 6, 11, 18, 27, 38, 52, 72, 100, 140, 200, 300, 480, 900, 1600, 2600, 65535,
-        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 3,
-    ),
-)  # fmt: skip

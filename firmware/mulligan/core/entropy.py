@@ -230,16 +230,6 @@ def differences(_, __, ___, state, probs, data, target, to, old, start, count, b
     return done
 
 
-def literals(_, __, ___, state, probs, data, target, to, count, base):
-    """Fill ``target[to:]`` with up to ``count`` bytes; how many."""
-    coder = Decoder(state, probs, data)
-    done = 0
-    while done < count and state[AT] <= state[LIMIT]:
-        target[to + done] = tree(coder, base, 0)
-        done += 1
-    return done
-
-
 def wide(_, __, ___, state, probs, data, target, to, count, base):
     """Fill ``target[to:]`` with up to ``count`` bytes, which are weights spread over all values; how many."""
     coder = Decoder(state, probs, data)

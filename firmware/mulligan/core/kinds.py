@@ -34,7 +34,13 @@ BASE = 26  # bytes of the base
 OLD = 27  # from where on the base is held, or NOWHERE
 READ = 28  # whether there is the head of the next segment
 FIRST = 29  # of the numbers that were read, three at most: a head is a kind, a length less one and what the kind has next
-STATE = 32
+LAST = 32  # how far back the last match of a packet was, and
+BEFORE = 33  # the one before that
+REST = 34  # bytes that are left of it
+NEXT = 35  # the byte that would be its next, or
+NONE = 256  # where it is not known
+SINCE = 36  # from where on the artifact went through the piece
+STATE = 37
 
 OLDS = 512  # bytes of the base that are held
 NOWHERE = 1 << 29

@@ -13,7 +13,7 @@ from . import chunks
 from .errors import PatchError
 
 MAGIC = b"MPAT"
-VERSION = 3
+VERSION = 4
 TIER_DEFLATE = 1
 TIER_RANGE = 2
 HEADER = "<4sBBBBII32s32sI"  # MAGIC, VERSION, what a Header has before its table, CRC-32 of all that and of the table

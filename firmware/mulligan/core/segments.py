@@ -23,14 +23,18 @@ from .kinds import (
     FULL,
     KIND,
     KINDS,
+    LAST,
     LAYOUT,
     LEFT,
+    LITERAL,
     MAX_CHANNELS,
     MAX_FACTOR8,
     MAX_FACTOR32,
     MAX_SIZE,
     MULADD32,
     NEAR,
+    NEXT,
+    NONE,
     NOWHERE,
     OLD,
     OLDS,
@@ -39,7 +43,9 @@ from .kinds import (
     PLACE,
     READ,
     REPEAT,
+    REST,
     SCALE8,
+    SINCE,
     STOP,
     UNIT8,
     UNIT32,
@@ -92,7 +98,10 @@ class Decoder:
         Raises: PatchError for a damaged chunk; what went to the sink then is void.
         """
         header, coder, state, piece = self._header, self._coder, self._state, self._piece
-        state[DONE] = done = index << header.chunk_bits
+        done = index << header.chunk_bits
+        if state[DONE] != done:  # not where the chunk before ended
+            state[SINCE] = done
+        state[DONE] = done
         state[STOP] = end = done + chunks.length(header, index)
         state[PLACE] = min(done, header.base_size)
         state[FILL] = state[KIND] = state[LEFT] = state[READ] = self._missing = 0
@@ -204,7 +213,8 @@ class Decoder:
         fill, piece, old = state[FILL], self._piece, self._old
         count = min(state[LEFT], PIECE - fill)
         if kind < REPEAT:
-            return self._coder.bytes(kind, fill, 0, count)
+            made = self._coder.bytes(kind, fill, 0, count)
+            return made if made >= 0 else self._matched(~made, count)
         if kind == REPEAT:
             at = state[DONE] - self._back
             flashed = state[DONE] - fill
@@ -233,6 +243,27 @@ class Decoder:
                     self._at += count
         state[PLACE] = position + count
         return count
+
+    def _matched(self, made, count):
+        """As _bytes(), where ``made`` bytes of packets are there, and the next takes what no buffer holds."""
+        state, piece, old = self._state, self._piece, self._old
+        fill = state[FILL]
+        while True:
+            place = state[DONE] + made - state[LAST]
+            if place < 0:
+                self._window(self._base, state[BASE], self._near, _below(state[BASE], place + state[BASE]))
+            else:
+                start = self._window(self._target, self._target.size, self._far, place)
+                held = min(len(self._far) - start, state[DONE] - fill - place)
+                size = min(held, state[REST], count - made)
+                copy(piece, fill + made, old, start, size)
+                made += size
+                state[REST] -= size
+                state[NEXT] = old[start + size] if size < held else NONE
+            some = self._coder.bytes(LITERAL, fill + made, 0, count - made)
+            if some >= 0:
+                return made + some
+            made += ~some
 
     def _words(self, kind):
         """The same of words, in bytes, BLOCK at most, of which the last may go beyond the end of the piece."""

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from mulligan.core import blend, contexts, entropy, kinds, rescale
+from mulligan.core import blend, contexts, entropy, kinds, packets, ranged, rescale
 
+from .packer import Packer
 from .segment import NOWHERE, Segment
 
 
@@ -19,7 +20,7 @@ class Deflated:
             value >>= 7
         self.data.append(value)
 
-    def literals(self, new: bytes) -> None:
+    def literals(self, new: bytes, at: int, last: int) -> None:
         self.data += new
 
     def wide(self, new: bytes) -> None:
@@ -40,12 +41,16 @@ class Deflated:
 
 
 class Encoder:
-    """The range coder of tier 2, encoding: what mulligan.core.entropy's models call a coder."""
+    """The range coder of tier 2, encoding: what mulligan.core.entropy's models call a coder.
 
-    def __init__(self, rate: int) -> None:
+    packer: that of the pair; without one, literals are all there is of packets.
+    """
+
+    def __init__(self, rate: int, packer: Packer | None = None) -> None:
         self.probs = [contexts.HALF] * contexts.COUNT
         self.state = [0] * kinds.STATE
         self._rate = rate
+        self._packer = packer
         self._low = 0
         self._span = (1 << 31) - 1
         self._out = bytearray()
@@ -132,9 +137,23 @@ class Encoder:
     def number(self, context: int, value: int) -> None:
         entropy.golomb(self, contexts.NUMBER + 24 * context, contexts.MANTISSA, value)
 
-    def literals(self, new: bytes) -> None:
-        for value in new:
-            entropy.tree(self, contexts.LITERAL, value)
+    def literals(self, new: bytes, at: int, last: int) -> None:
+        """Code ``new``, bytes ``at`` on of the artifact. last: how far back what a match is first looked for at stands."""
+        state, end = self.state, at + len(new)
+        state[kinds.LAST], state[kinds.BEFORE], state[contexts.PACKET] = last, 1, 0
+        place = 0
+        for length, distance in self._packer.parse(at, end, last) if self._packer else [(1, 0)] * len(new):
+            packet = state[contexts.PACKET]
+            self.bit(contexts.MATCH + packet, distance > 0)
+            if distance:
+                packets.match(self, state, length, distance)
+            else:
+                likely = kinds.NONE
+                if self._packer and packet >= packets.MATCHED_FROM:
+                    likely = self._packer.byte(at + place - state[kinds.LAST])
+                packets.literal(self, likely, new[place])
+                state[contexts.PACKET] = packets.after_literal(packet)
+            place += length
 
     def wide(self, new: bytes) -> None:
         for value in new:
@@ -147,7 +166,7 @@ class Encoder:
     def weights(self, new: bytes, old: bytes | None, prune: bool) -> None:
         base = contexts.WEIGHTS + contexts.WEIGHT * (old is None)
         pruned = contexts.PRUNE if prune else 0
-        state, tables = self.state, contexts.TABLES.tolist()
+        state, tables = self.state, ranged.TABLES.tolist()
         for n, o in zip(new, old if old is not None else bytes(len(new)), strict=True):
             entropy.weight(self, state, tables, base, pruned, (o ^ 128) - 128, (n - o + 128 & 0xFF) - 128)
 
@@ -180,7 +199,7 @@ def write(writer: Writer, segments: list[Segment], base: bytes, new: bytes) -> N
         _write_factors(writer, segment)
         content = new[at : at + length]
         if kind == kinds.LITERAL:
-            writer.literals(content)
+            writer.literals(content, at, max(1, len(base) + at - position))
         elif kind == kinds.WIDE8:
             writer.wide(content)
         elif kind == kinds.DIRECT8:

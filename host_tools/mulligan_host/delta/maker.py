@@ -12,6 +12,7 @@ from mulligan_host.errors import HostError
 
 from . import coders, deflate, matching, model, repeats, tflite
 from .container import apply
+from .packer import Packer
 from .segment import Segment, cut, merged
 
 CHUNK_BITS = 15  # of a patch, at least: 32 KiB, which costs next to nothing against one stream
@@ -53,6 +54,7 @@ def compare(base: bytes, new: bytes, tiers: Iterable[int] | None = None, progres
         raise HostError(f"an artifact of {len(new)} bytes cannot be patched: 1 to {MAX_ARTIFACT}")
     bits = max(CHUNK_BITS if base else FULL_CHUNK_BITS, ((len(new) - 1) // patch.MAX_CHUNKS).bit_length())
     planner = _Strategies(base, new, progress)
+    packer = Packer(base, new)
     sizes: dict[tuple[int, str], int] = {}
     found: list[tuple[int, int, list[bytes]]] = []
     streams: dict[
@@ -62,7 +64,7 @@ def compare(base: bytes, new: bytes, tiers: Iterable[int] | None = None, progres
     def ranged(rate: int, chunk: list[Segment]) -> bytes:
         key = rate, tuple(chunk)
         if key not in streams:
-            streams[key] = _stream(patch.TIER_RANGE, rate, chunk, base, new)
+            streams[key] = _stream(patch.TIER_RANGE, rate, chunk, base, new, packer)
         return streams[key]
 
     for tier in tiers or ((patch.TIER_RANGE, patch.TIER_DEFLATE) if base else (patch.TIER_DEFLATE,)):
@@ -101,8 +103,7 @@ class _Strategies:
         self._base = base
         self._new = new
         self._whole = [Segment(kinds.LITERAL, 0, len(new))]
-        self._plain: list[Segment] = []  # what any tier has; the same, its literals split
-        self._repeats: list[Segment] = []
+        self._plain: list[Segment] = []  # what any tier has
         self._planner: model.Planner | None = None
         if base:
             progress("matching bytes")
@@ -120,14 +121,15 @@ class _Strategies:
         size = len(self._new)
         if not self._plain:
             self._plain = list(merged(model.by_places(self._base, self._new, self._places, 0, size, _COPY_FROM)))
-            self._repeats = self._repeated(self._plain)
         yield "bytes", self._plain
-        yield "bytes, repeats", self._repeats
+        if tier == patch.TIER_DEFLATE:
+            yield "bytes, repeats", self._repeated(self._plain)
         if self._planner:
             plan = self._planner.plan(lambda segment: _price(tier, segment, self._base, self._new))
             typed = list(merged(self._filled(plan)))
             yield "tensors", typed
-            yield "tensors, repeats", self._repeated(typed)
+            if tier == patch.TIER_DEFLATE:
+                yield "tensors, repeats", self._repeated(typed)
 
     def _filled(self, plan: model.Plan) -> Iterator[Segment]:
         """Yield the plan's segments, and between them those of the matching of bytes."""
@@ -166,11 +168,11 @@ def _quick(tier: int, segments: list[Segment], base: bytes, new: bytes) -> int:
     return len(deflate.quick(_inflated(segments, base, new)))
 
 
-def _stream(tier: int, rate: int, segments: list[Segment], base: bytes, new: bytes) -> bytes:
+def _stream(tier: int, rate: int, segments: list[Segment], base: bytes, new: bytes, packer: Packer | None = None) -> bytes:
     """Return the stream of a chunk."""
     if tier == patch.TIER_DEFLATE:
         return deflate.deflate(_inflated(segments, base, new))
-    encoder = coders.Encoder(rate)
+    encoder = coders.Encoder(rate, packer)
     coders.write(encoder, segments, base, new)
     return encoder.finish()
 

@@ -1,45 +1,6 @@
-"""Bytes that are trees of bits, of ``entropy``, as machine code: beside ``entropy_viper``, which says more."""
+"""Weights spread over all values, of ``entropy``, as machine code: beside ``entropy_viper``, which says more."""
 
 import micropython
-
-
-@micropython.viper
-def literals(node: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, target: ptr8, to: int, count: int,
-             base: int) -> int:  # fmt: skip
-    span = state[0]
-    code = state[1]
-    pos = state[2]
-    end = state[3]
-    rate = state[5]
-    limit = state[4]
-    done = 0
-    while done < count and pos <= limit:
-        node = 1
-        while node < 256:
-            p = probs[base + node]
-            bound = (span >> 14) * (p >> 2)
-            shift = rate
-            if p & 3 < 3:
-                p += 1
-                shift = p & 3
-            no = code - bound >> 31
-            code -= bound & ~no
-            span = bound & no | span - bound & ~no
-            used = (p ^ no) + (65540 & no) >> shift & -4
-            probs[base + node] = p + (used ^ ~no) - ~no
-            node = node << 1 | 1 + no
-            while span < 0x800000:
-                span <<= 8
-                code <<= 8
-                if pos < end:
-                    code |= data[pos]
-                pos += 1
-        target[to + done] = node
-        done += 1
-    state[0] = span
-    state[1] = code
-    state[2] = pos
-    return done
 
 
 @micropython.viper
