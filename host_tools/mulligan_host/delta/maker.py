@@ -130,6 +130,8 @@ class _Strategies:
             yield "tensors", typed
             if tier == patch.TIER_DEFLATE:
                 yield "tensors, repeats", self._repeated(typed)
+            else:
+                yield "tensors, packets", list(merged(self._packed(plan)))
 
     def _filled(self, plan: model.Plan) -> Iterator[Segment]:
         """Yield the plan's segments, and between them those of the matching of bytes."""
@@ -139,6 +141,16 @@ class _Strategies:
             yield segment
             at = segment.end
         yield from model.by_places(self._base, self._new, plan.places, at, len(self._new), _COPY_FROM)
+
+    def _packed(self, plan: model.Plan) -> Iterator[Segment]:
+        """Yield the plan's segments, and a literal wherever there is a gap."""
+        at = 0
+        for segment in [*plan.segments, Segment(kinds.LITERAL, len(self._new), 0)]:
+            if at < segment.at:
+                yield Segment(kinds.LITERAL, at, segment.at - at)
+            if segment.length:
+                yield segment
+            at = segment.end
 
     def _repeated(self, segments: list[Segment]) -> list[Segment]:
         """Split literals into what repeats and what doesn't."""

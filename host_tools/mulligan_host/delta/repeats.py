@@ -1,21 +1,19 @@
-"""What matching with the base has left is compressed by exact matches: with the artifact before it, and with all of the base.
+"""For tier 1: exact matches in what matching with the base has left, with the artifact before it and with all of the base.
 
-Greedy with one byte of lookahead, by an estimate of what a match saves. The figures are bits, fitted to what the range coder
-makes of segments.
+Greedy with one byte of lookahead. Short matches are left to deflate: a match pays for a segment of its own from some eleven bytes
+on, wherever it stands.
 """
 
 from collections.abc import Iterator
-from math import log2
 
 from mulligan.core import kinds
 
 from .segment import Segment
 
-_KEY = 4
-_SHORTEST = 4  # literals in a row worth looking at
+_LEAST = 11  # bytes of a match, fitted to what deflate makes of segments
+_KEY = 8  # bytes by which matches are looked up
 _DEPTH = 48  # candidates of one key, the nearest first
-_LITERAL = 5.2  # bits of a byte that is not matched
-_FAR = 1 << 16
+_LONG = 32  # matches from here on are taken without a look at the next byte
 
 
 class Repeats:
@@ -31,30 +29,29 @@ class Repeats:
     def split(self, segment: Segment, position: int) -> Iterator[Segment]:
         """Yield a LITERAL as LITERAL, REPEAT and COPY. position: where in the base the segment before it ended."""
         at = start = segment.at
-        match = self._best(at, segment.end, position)
+        match = self._longest(at, segment.end, position)
         while at < segment.end:
             if match:
-                gain, found = match
-                later = self._best(at + 1, segment.end, position) if found.length < 32 else None
-                if not later or later[0] <= gain + 4:
+                later = self._longest(at + 1, segment.end, position) if match.length < _LONG else None
+                if not later or later.length <= match.length:
                     if start < at:
                         yield Segment(kinds.LITERAL, start, at - start)
-                    yield found
-                    if found.kind == kinds.COPY:
-                        position = found.base + found.length
-                    at = start = found.end
-                    match = self._best(at, segment.end, position)
+                    yield match
+                    if match.kind == kinds.COPY:
+                        position = match.base + match.length
+                    at = start = match.end
+                    match = self._longest(at, segment.end, position)
                     continue
                 match = later
             else:
-                match = self._best(at + 1, segment.end, position)
+                match = self._longest(at + 1, segment.end, position)
             at += 1
         if start < at:
             yield Segment(kinds.LITERAL, start, at - start)
 
-    def _best(self, at: int, end: int, position: int) -> tuple[float, Segment] | None:
-        """Return the match at ``at`` that saves most, and how many bits that is."""
-        if at + _KEY > end:
+    def _longest(self, at: int, end: int, position: int) -> Segment | None:
+        """Return the longest match at ``at``, if one is long enough."""
+        if at + _LEAST > end:
             return None
         new, base = self._new, self._base
         if self._in_base is None:
@@ -65,17 +62,16 @@ class Repeats:
             self._in_new.setdefault(new[self._indexed : self._indexed + _KEY], []).append(self._indexed)
             self._indexed += 1
         key = new[at : at + _KEY]
-        best: tuple[float, Segment] | None = None
+        most = _LEAST - 1
+        best = None
         for origin in self._in_new.get(key, ())[: -_DEPTH - 1 : -1]:
             length = _common(new, at, new, origin, end - at)
-            gain = _gain(length, at - origin)
-            if gain > (best[0] if best else 0):
-                best = gain, Segment(kinds.REPEAT, at, length, back=at - origin)
+            if length > most:
+                most, best = length, Segment(kinds.REPEAT, at, length, back=at - origin)
         for origin in _nearest(self._in_base.get(key, ()), position):
             length = _common(new, at, base, origin, end - at)
-            gain = _gain(length, 2 * abs(origin - position) + 1)
-            if gain > (best[0] if best else 0):
-                best = gain, Segment(kinds.COPY, at, length, origin)
+            if length > most:
+                most, best = length, Segment(kinds.COPY, at, length, origin)
         return best
 
 
@@ -83,10 +79,6 @@ def _nearest(places: list[int] | tuple[int, ...], position: int) -> list[int]:
     if len(places) <= _DEPTH:
         return list(places)
     return sorted(places, key=lambda place: abs(place - position))[:_DEPTH]
-
-
-def _gain(length: int, distance: int) -> float:
-    return _LITERAL * length - (16 + 1.2 * log2(length) + 1.24 * log2(distance))
 
 
 def _common(a: bytes, i: int, b: bytes, k: int, most: int) -> int:
