@@ -21,7 +21,8 @@ from mulligan_host.resources import resource
 from mulligan_host.virtual.board import BoardError, VirtualBoard
 
 _LABELS = [str(digit) for digit in range(10)]
-_HEALTH = release.Health(correct=14, latency_us=60000, attempts=2, deadline_ms=4000, watchdog_ms=2000)
+# heap: what the collector takes for a reference on the C stack may hold a module's 2 KB or so, and the slow model leaves 13 KB.
+_HEALTH = release.Health(correct=14, latency_us=60000, attempts=2, deadline_ms=4000, watchdog_ms=2000, heap=8192)
 _BOARD = "virtual"
 _POLL_MS = 500
 _CUT_AFTER = 32  # flash operations, an erase and eight writes for each sector: inside a write of the fourth

@@ -8,7 +8,8 @@ from mulligan_host import keys, release
 from mulligan_host.virtual.board import NAMES
 
 RIGHT = release.Health(correct=4)
-FAST = release.Health(correct=4, latency_us=60000)
+LARGE = release.Health(correct=4, heap=8192)  # see demo.py
+FAST = release.Health(correct=4, latency_us=60000, heap=8192)  # see demo.py
 
 
 def good(rig: Rig, version: str, content: bytes, **order: object) -> None:
@@ -46,7 +47,7 @@ def test_ten_releases_in_one_boot(make_rig: MakeRig) -> None:
     refused(rig, 20)  # a stranger's
     good(rig, "1.6.0", image("1.6.0", "1.1.0"))
     good(rig, "1.7.0", image("1.7.0", "1.0.0"))
-    good(rig, "1.8.0", image("1.8.0", "1.3.0-slow"))
+    good(rig, "1.8.0", image("1.8.0", "1.3.0-slow"), health=LARGE)
     bad(rig, "1.9.0", with_wrong_outputs(image("1.9.0", "1.1.0")), "golden")
     refused(rig, 35)
     good(rig, "1.10.0", image("1.10.0", "1.1.0"))

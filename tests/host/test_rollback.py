@@ -128,7 +128,7 @@ def test_too_slow(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.on()
     with rolls_back(rig, frozen=True):
-        publish(rig, image("1.1.0", model="1.3.0-slow"), Health(4, latency_us=60000))
+        publish(rig, image("1.1.0", model="1.3.0-slow"), Health(4, latency_us=60000, heap=8192))
     assert re.fullmatch(r"latency_us: \d+ us for an inference, 60000 allowed", reason(rig))
 
 
@@ -136,7 +136,7 @@ def test_no_verdict_within_the_deadline(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.on()
     with rolls_back(rig, frozen=True):
-        publish(rig, image("1.1.0", model="1.3.0-slow"), Health(4, deadline_ms=300, watchdog_ms=4000))
+        publish(rig, image("1.1.0", model="1.3.0-slow"), Health(4, deadline_ms=300, watchdog_ms=4000, heap=8192))
     assert reason(rig) == "deadline_ms: no verdict within 300 ms"
 
 

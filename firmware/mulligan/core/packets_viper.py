@@ -87,9 +87,22 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
                     at = MATCHED + 1 + ((likely & 128) << 1)
                 node = 1
                 step = 1
-        if step == 1 and likely == NONE:
-            while node < 256:
-                p = probs[LITERAL + node]
+        if step == 1 and likely == NONE:  # to the end of this literal, and of all that follow it
+            step = 0
+            packet -= 12
+            while True:
+                at = LITERAL + node
+                if node > 255:
+                    target[to] = node
+                    to += 1
+                    packet -= 3 if packet < 10 else 6
+                    if packet < 0:
+                        packet = 0
+                    if to == count or pos > limit:
+                        break
+                    node = 0
+                    at = MATCH + packet
+                p = probs[at]
                 bound = (span >> 14) * (p >> 2)
                 shift = rate
                 if p & 3 < 3:
@@ -97,26 +110,27 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
                     shift = p & 3
                 if code < bound:
                     span = bound
-                    probs[LITERAL + node] = p + (65539 - p >> shift & -4)
-                    node <<= 1
+                    probs[at] = p + (65539 - p >> shift & -4)
+                    bit = 0
                 else:
                     code -= bound
                     span -= bound
-                    probs[LITERAL + node] = p - (p >> shift & -4)
-                    node = node << 1 | 1
+                    probs[at] = p - (p >> shift & -4)
+                    bit = 1
                 while span < 0x800000:
                     span <<= 8
                     code <<= 8
                     if pos < end:
                         code |= data[pos]
                     pos += 1
-            target[to] = node
-            to += 1
-            packet -= 12
-            packet -= 3 if packet < 10 else 6
-            if packet < 0:
-                packet = 0
-            step = 0
+                if node:
+                    node = node << 1 | bit
+                elif bit:
+                    at = AGAIN + packet
+                    step = 2
+                    break
+                else:
+                    node = 1
             continue
         if at < 0:
             span >>= 1
