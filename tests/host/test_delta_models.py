@@ -13,10 +13,10 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host import modelbuild
+from host import modelbuild, rescaled
 from host.documents import ROOT
 from host.rig import image
-from mulligan.core import chunks, patch
+from mulligan.core import chunks, kinds, patch
 from mulligan_host import delta
 from mulligan_host.cli.main import cli
 from mulligan_host.delta import deflate, explain, others, tflite
@@ -237,6 +237,20 @@ def test_the_command(tmp_path: Path) -> None:
     assert set(tools) < set(row)
     assert {"detools", "hdiffpatch", "xdelta3", "zstd"} - set(missing) <= {name.split()[0].lower() for name in tools}
     assert all(row[tool] > row["patch less container"] for tool in tools)
+
+
+@pytest.mark.parametrize("tier", [patch.TIER_DEFLATE, patch.TIER_RANGE])
+def test_more_channels_than_a_segment_has_factors(tier: int) -> None:
+    """A convolution is rescaled in parts, and a channel of it costs about as much."""
+    bodies = []
+    for channels in (kinds.MAX_CHANNELS, 3 * kinds.MAX_CHANNELS - 10):
+        base, new = rescaled.pair(channels)
+        data = delta.make(base, new, (tier,))
+        assert delta.apply(base, data) == new
+        found = [segment for segment in explain.explain(base, data).segments if segment.kind == "SCALE8"]
+        assert sum(segment.length for segment in found) >= 40 * channels
+        bodies.append(body(data) / channels)
+    assert bodies[1] < 1.1 * bodies[0]
 
 
 @st.composite

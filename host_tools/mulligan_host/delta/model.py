@@ -184,7 +184,7 @@ class Planner:
     def _scaled(self, tensor: Tensor, origin: Tensor) -> Segment | None:
         """The data as that of the origin in other scales, channel by channel where that helps."""
         channels = max(len(tensor.scales), len(origin.scales))
-        if not channels or {len(tensor.scales), len(origin.scales)} - {1, channels} or channels > kinds.MAX_CHANNELS:
+        if not channels or {len(tensor.scales), len(origin.scales)} - {1, channels}:
             return None
         ratio = _ratio(origin.scales, tensor.scales, channels)
         if ratio is None:
@@ -197,6 +197,8 @@ class Planner:
             if not 0 <= reference.axis < len(tensor.shape) or tensor.shape[reference.axis] != channels:
                 return None
             run = int(np.prod(tensor.shape[reference.axis + 1 :], dtype=np.int64))
+            if channels > kinds.MAX_CHANNELS and run * channels < tensor.size:
+                return None  # each part would take all factors
         channel = np.arange(tensor.size) // run % channels
         old = self._base_array[origin.at : origin.at + tensor.size].view(np.int8).astype(np.int64)
         new = self._new_array[tensor.at : tensor.at + tensor.size].view(np.int8).astype(np.int64)
@@ -296,7 +298,7 @@ def _ratio(old: NDArray[np.float32], new: NDArray[np.float32], channels: int) ->
 def _bias_factors(tensor: Tensor, origin: Tensor) -> Iterator[tuple[int, ...]]:
     """Yield factors that make a bias of the origin's: one for all, or one for each."""
     words = tensor.size // 4
-    if len(tensor.scales) != len(origin.scales) or len(tensor.scales) not in (1, words) or words > kinds.MAX_CHANNELS:
+    if len(tensor.scales) != len(origin.scales) or len(tensor.scales) not in (1, words):
         return
     ratio = _ratio(origin.scales, tensor.scales, len(tensor.scales))
     if ratio is None or ratio.max() >= 3.9:

@@ -21,6 +21,8 @@ NOWHERE = -1
 class Segment(NamedTuple):
     """What yields bytes ``at`` to ``at + length`` of the artifact; see mulligan.core.segments for the kinds.
 
+    It may have more factors than a segment of a patch, as long as each channel comes once: see ``cut``.
+
     base: where in the base it begins, for kinds that need one. back: how far back in the artifact, for REPEAT and for a FLOATMUL
     of the artifact. run, place: of SCALE8. factors: of SCALE8 and MULADD32, one for each channel. factor: the bits of FLOATMUL's
     constant; factor_at: where in the artifact it stands, NOWHERE if not before the segment.
@@ -63,15 +65,25 @@ class Segment(NamedTuple):
                 part = part._replace(place=place % (self.run * len(self.factors)))
         return part
 
+    def limited(self) -> Iterator["Segment"]:
+        """Yield it in parts that have no more factors than a segment of a patch may have."""
+        at = self.at
+        if len(self.factors) > kinds.MAX_CHANNELS:
+            run, lead = (self.run, self.place) if self.kind == kinds.SCALE8 else (4, 0)
+            for stop in range(at + run * kinds.MAX_CHANNELS - lead, self.end, run * kinds.MAX_CHANNELS):
+                yield self.part(at, stop)
+                at = stop
+        yield self.part(at, self.end)
+
 
 def cut(segments: list[Segment], at: int, end: int) -> Iterator[Segment]:
-    """Yield the parts of ``segments`` between ``at`` and ``end``. A word that lies across becomes bytes."""
+    """Yield the parts of ``segments`` between ``at`` and ``end``, as a patch has them. A word that lies across becomes bytes."""
     for segment in segments:
         low, high = max(segment.at, at), min(segment.end, end)
         if low >= high:
             continue
         if segment.kind not in WORDS:
-            yield segment.part(low, high)
+            yield from segment.part(low, high).limited()
             continue
         first = segment.at + -(-(low - segment.at) // 4) * 4
         last = segment.at + (high - segment.at) // 4 * 4
@@ -79,7 +91,7 @@ def cut(segments: list[Segment], at: int, end: int) -> Iterator[Segment]:
             first = last = high
         for start, stop, words in ((low, first, False), (first, last, True), (last, high, False)):
             if start < stop and words:
-                yield segment.part(start, stop)
+                yield from segment.part(start, stop).limited()
             elif start < stop:
                 kind = kinds.ADD8 if segment.based else kinds.LITERAL
                 yield Segment(kind, start, stop - start, segment.base + start - segment.at if segment.based else 0)
