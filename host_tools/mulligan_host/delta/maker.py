@@ -115,7 +115,7 @@ class _Strategies:
 
     def of(self, tier: int) -> Iterator[tuple[str, list[Segment]]]:
         """Yield (name, segments that cover the artifact) for ``tier``."""
-        yield "full", self._whole
+        yield "full" if tier == patch.TIER_DEFLATE else "packets", self._whole
         if not self._base:
             return
         size = len(self._new)
