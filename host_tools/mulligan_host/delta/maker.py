@@ -21,6 +21,7 @@ MAX_ARTIFACT: int = patch.MAX_CHUNKS << patch.MAX_CHUNK_BITS
 RATES = (5, 4, 6)  # the first is that by which strategies are compared
 _COPY_FROM = 1000  # equal bytes in a row that are worth a segment of their own
 _PARSE_SAVES = 0.88  # of what zlib gives: what the optimal parse comes to at best
+_SMALL = 24 * 1024  # bytes of a model that packets alone may say better than tensors
 _SAMPLE = 4096  # bytes of a segment that its price is taken from
 
 Progress = Callable[[str], None]
@@ -115,10 +116,13 @@ class _Strategies:
 
     def of(self, tier: int) -> Iterator[tuple[str, list[Segment]]]:
         """Yield (name, segments that cover the artifact) for ``tier``."""
-        yield "full" if tier == patch.TIER_DEFLATE else "packets", self._whole
+        size = len(self._new)
+        if tier == patch.TIER_DEFLATE:
+            yield "full", self._whole
+        elif not self._planner or size <= _SMALL:
+            yield "packets", self._whole
         if not self._base:
             return
-        size = len(self._new)
         if not self._plain:
             self._plain = list(merged(model.by_places(self._base, self._new, self._places, 0, size, _COPY_FROM)))
         yield "bytes", self._plain
