@@ -55,7 +55,6 @@ def compare(base: bytes, new: bytes, tiers: Iterable[int] | None = None, progres
         raise HostError(f"an artifact of {len(new)} bytes cannot be patched: 1 to {MAX_ARTIFACT}")
     bits = max(CHUNK_BITS if base else FULL_CHUNK_BITS, ((len(new) - 1) // patch.MAX_CHUNKS).bit_length())
     planner = _Strategies(base, new, progress)
-    packer = Packer(base, new)
     sizes: dict[tuple[int, str], int] = {}
     found: list[tuple[int, int, list[bytes]]] = []
     streams: dict[
@@ -65,7 +64,7 @@ def compare(base: bytes, new: bytes, tiers: Iterable[int] | None = None, progres
     def ranged(rate: int, chunk: list[Segment]) -> bytes:
         key = rate, tuple(chunk)
         if key not in streams:
-            streams[key] = _stream(patch.TIER_RANGE, rate, chunk, base, new, packer)
+            streams[key] = _stream(patch.TIER_RANGE, rate, chunk, base, new, planner.packer)
         return streams[key]
 
     for tier in tiers or ((patch.TIER_RANGE, patch.TIER_DEFLATE) if base else (patch.TIER_DEFLATE,)):
@@ -105,6 +104,7 @@ class _Strategies:
         self._new = new
         self._whole = [Segment(kinds.LITERAL, 0, len(new))]
         self._plain: list[Segment] = []  # what any tier has
+        self.packer: Packer | None = None  # of tier 2
         self._planner: model.Planner | None = None
         if base:
             progress("matching bytes")
@@ -117,10 +117,14 @@ class _Strategies:
     def of(self, tier: int) -> Iterator[tuple[str, list[Segment]]]:
         """Yield (name, segments that cover the artifact) for ``tier``."""
         size = len(self._new)
+        plan = self._planner.plan(lambda segment: _price(tier, segment, self._base, self._new)) if self._planner else None
+        packed = list(merged(self._packed(plan))) if plan else self._whole
         if tier == patch.TIER_DEFLATE:
             yield "full", self._whole
-        elif not self._planner or size <= _SMALL:
-            yield "packets", self._whole
+        else:
+            self.packer = Packer(self._base, self._new, [(s.at, s.end) for s in packed if s.kind == kinds.LITERAL])
+            if not plan or size <= _SMALL:
+                yield "packets", self._whole
         if not self._base:
             return
         if not self._plain:
@@ -128,14 +132,13 @@ class _Strategies:
         yield "bytes", self._plain
         if tier == patch.TIER_DEFLATE:
             yield "bytes, repeats", self._repeated(self._plain)
-        if self._planner:
-            plan = self._planner.plan(lambda segment: _price(tier, segment, self._base, self._new))
+        if plan:
             typed = list(merged(self._filled(plan)))
             yield "tensors", typed
             if tier == patch.TIER_DEFLATE:
                 yield "tensors, repeats", self._repeated(typed)
             else:
-                yield "tensors, packets", list(merged(self._packed(plan)))
+                yield "tensors, packets", packed
 
     def _filled(self, plan: model.Plan) -> Iterator[Segment]:
         """Yield the plan's segments, and between them those of the matching of bytes."""

@@ -31,9 +31,10 @@ _Matches = tuple[list[int], list[int], list[int], list[int]]
 
 
 class Packer:
-    """For one pair."""
+    """For one pair. ranges: what is to be packed of the artifact, (from, to), all of it unless told: prices are found by that."""
 
-    def __init__(self, base: bytes, new: bytes) -> None:
+    def __init__(self, base: bytes, new: bytes, ranges: list[tuple[int, int]] | None = None) -> None:
+        self._ranges = [(0, len(new))] if ranges is None else ranges
         self._start = len(base)
         self._data = base + new
         self._prices: Prices | None = None
@@ -68,11 +69,14 @@ class Packer:
         return prices
 
     def _sample(self) -> list[tuple[int, int]]:
-        """Return ranges of ``new``: all of it, or blocks spread over what is not long matches."""
+        """Return the ranges, or blocks spread over what of them is not long matches."""
+        if sum(end - at for at, end in self._ranges) <= _SAMPLE:
+            return self._ranges
         size = len(self._data) - self._start
-        if size <= _SAMPLE:
-            return [(0, size)]
-        novel = np.cumsum(self._nearest[:, _NOVEL] < 0)
+        wanted = np.zeros(size, bool)
+        for at, end in self._ranges:
+            wanted[at:end] = True
+        novel = np.cumsum((self._nearest[:, _NOVEL] < 0) & wanted)
         count = _SAMPLE // _BLOCK
         places = np.searchsorted(novel, (np.arange(count) + 0.5) * (int(novel[-1]) / count))
         blocks = np.unique(np.minimum(places, size - 1) // _BLOCK)
