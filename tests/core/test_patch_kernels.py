@@ -152,6 +152,22 @@ def run(module, wide, packet, data, limit):
     return out, list(state), bytes(probs)
 
 
+def test_a_code_that_raw_bits_left_at_the_range():
+    """As a damaged stream has it: half of an odd range is taken off, and the code is the rest. Numbers come to an end."""
+    for module in (entropy, coded):
+        state = array("I", bytes(4 * k.STATE))
+        data = b"\xff" * 64
+        state[c.RANGE], state[c.CODE], state[c.END], state[c.RATE] = (1 << 30) + 1, 1 << 30, len(data), 5
+        entropy.Decoder(state, bytearray(c.ROOM), data).raw(0)
+        assert state[c.CODE] == state[c.RANGE]
+        probs = bytearray(c.ROOM)
+        for i in range(c.COUNT):
+            probs[2 * i + 1] = c.HALF >> 8
+        for _ in range(30):
+            module.number(0, 0, 0, state, probs, data, c.NUMBER, c.MANTISSA, 0)
+        assert 40 <= state[c.AT] <= 200
+
+
 def test_the_models_decode_alike():
     chance = Random(5)
     for size in (4, 40, 400, 4000):

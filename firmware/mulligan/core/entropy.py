@@ -84,7 +84,8 @@ class Decoder:
         while state[RANGE] < 1 << 23:
             state[RANGE] <<= 8
             at = state[AT]
-            state[CODE] = state[CODE] << 8 | (self._data[at] if at < state[END] else 0)
+            # Less than the range, but after raw bits of a damaged stream.
+            state[CODE] = (state[CODE] << 8 | (self._data[at] if at < state[END] else 0)) & 0xFFFFFFFF
             state[AT] = at + 1
 
 
