@@ -132,7 +132,7 @@ def _packets_made_up(chance: random.Random) -> bytes:
             length = chance.choice((chance.randint(2, 300), 2 + chance.choice(_NUMBERS)))
             packets.match(encoder, state, 1 if distance == state[kinds.LAST] and chance.random() < 0.5 else length, distance)
         else:
-            packets.literal(encoder, chance.choice((kinds.NONE, 0x55)) if packet >= packets.MATCHED_FROM else kinds.NONE, 0x5A)
+            packets.literal(encoder, chance.choice((kinds.NONE, 0x55)) if packet >= contexts.MATCHED_FROM else kinds.NONE, 0x5A)
             state[contexts.PACKET] = packets.after_literal(packet)
     return encoder.finish()
 

@@ -11,7 +11,7 @@ from mulligan_host.delta.segment import Segment
 
 
 class Reader:
-    """ "Patch", tier 2: the range coder, and numbers."""
+    """The range coder and the numbers of tier 2."""
 
     def __init__(self, chunk: bytes, rate: int) -> None:
         self.chunk, self.at, self.rate = chunk, 4, rate

@@ -18,6 +18,8 @@ PRUNED = 9
 CHANGED = 10
 WORDS = 11
 PACKET = 19
+MATCHED_FROM = 7  # PACKET from here on: the last one was a match
+PENDING = 12  # more than PACKET, where it is known that a literal comes
 
 # Where the probabilities of each model begin, 16-bit words.
 WEIGHTS = 0  # two sets, with a base and without: a class of the mean takes 32, the signs of the set 9
@@ -36,11 +38,13 @@ MATCH = MANTISSA + 72  # of packets, 12 for each of four flags: whether there is
 AGAIN = MATCH + 12  # whether of a distance that is remembered,
 OTHER = AGAIN + 12  # whether of BEFORE,
 LONGER = OTHER + 12  # whether of more than one byte
-LENGTHS = LONGER + 12  # 24 for new distances, and for remembered ones; one mantissa
-LENGTH_MANTISSA = LENGTHS + 48
+LENGTHS = LONGER + 12  # 24 for new distances,
+LENGTHS_AGAIN = LENGTHS + 24  # and for remembered ones; one mantissa
+LENGTH_MANTISSA = LENGTHS_AGAIN + 24
 SLOTS = LENGTH_MANTISSA + 72  # a tree of five bits for each of four lengths
-TAILS = SLOTS + 4 * 32  # the first two bits of distances, by their size, up to 28
-MATCHED = TAILS + 3 * 29  # two trees
+TAILS = SLOTS + 4 * 32  # the first two bits of distances, by their size
+LARGEST = 28  # of these sizes
+MATCHED = TAILS + 3 * (LARGEST + 1)  # two trees
 COUNT = MATCHED + 2 * 256
 ROOM = 2 * COUNT  # bytes of them all
 

@@ -5,12 +5,27 @@ distance goes back through the artifact, as far as that is decoded, and on throu
 once for both directions, like those of ``entropy``; ``packets_viper`` has the kernel as machine code.
 """
 
-from .contexts import AGAIN, AT, LENGTH_MANTISSA, LENGTHS, LIMIT, LITERAL, LONGER, MATCH, MATCHED, OTHER, PACKET, SLOTS, TAILS
+from .contexts import (
+    AGAIN,
+    AT,
+    LARGEST,
+    LENGTH_MANTISSA,
+    LENGTHS,
+    LENGTHS_AGAIN,
+    LIMIT,
+    LITERAL,
+    LONGER,
+    MATCH,
+    MATCHED,
+    MATCHED_FROM,
+    OTHER,
+    PACKET,
+    PENDING,
+    SLOTS,
+    TAILS,
+)
 from .entropy import Decoder, golomb
 from .kinds import BASE, BEFORE, DONE, FILL, LAST, MAX_SIZE, NEXT, NONE, OLD, OLDS, PIECE, REST, SINCE
-
-MATCHED_FROM = 7  # PACKET from here on: the last one was a match
-_PENDING = 12  # more than PACKET, where it is known that a literal comes
 
 
 def literal(coder, likely, want):
@@ -50,7 +65,7 @@ def match(coder, state, length, distance):
         state[PACKET] = 11 if late else 9
         return 1
     state[PACKET] = 11 if late else 8
-    return _length(coder, LENGTHS + 24, length)
+    return _length(coder, LENGTHS_AGAIN, length)
 
 
 def _length(coder, unary, want):
@@ -65,7 +80,7 @@ def _distance(coder, group, want):
     node = 1
     for i in range(4, -1, -1):
         node = node << 1 | coder.bit(SLOTS + 32 * group + node, size >> i & 1)
-    size = min(node & 31, 28)
+    size = min(node & 31, LARGEST)
     value = 1
     for i in range(size - 1, -1, -1):
         b = want >> i & 1
@@ -90,16 +105,16 @@ def packets(_, __, ___, state, probs, data, target, to, old, count):
     done = 0
     while done < count:
         packet = state[PACKET]
-        if not state[REST] and packet < _PENDING:
+        if not state[REST] and packet < PENDING:
             if state[AT] > state[LIMIT]:
                 break
             if coder.bit(MATCH + packet, 0):
                 state[REST] = match(coder, state, 0, 0)
                 state[NEXT] = NONE
                 continue
-            packet += _PENDING
+            packet += PENDING
         byte = NONE
-        if state[REST] or packet >= _PENDING + MATCHED_FROM:
+        if state[REST] or packet >= PENDING + MATCHED_FROM:
             byte = _held(state, target, old, flashed, flashed + to + done)
             if byte == NONE and not state[REST]:
                 byte = state[NEXT]
@@ -110,7 +125,7 @@ def packets(_, __, ___, state, probs, data, target, to, old, count):
             state[REST] -= 1
         else:
             byte = literal(coder, byte, 0)
-            state[PACKET] = after_literal(packet - _PENDING)
+            state[PACKET] = after_literal(packet - PENDING)
         target[to + done] = byte
         done += 1
     return done

@@ -6,7 +6,23 @@ it is, 4 whether it has more than one byte, 5 the size of its length, 6 that len
 
 import micropython
 
-from .contexts import AGAIN, LENGTH_MANTISSA, LENGTHS, LITERAL, LONGER, MATCH, MATCHED, OTHER, PACKET, SLOTS, TAILS
+from .contexts import (
+    AGAIN,
+    LARGEST,
+    LENGTH_MANTISSA,
+    LENGTHS,
+    LENGTHS_AGAIN,
+    LITERAL,
+    LONGER,
+    MATCH,
+    MATCHED,
+    MATCHED_FROM,
+    OTHER,
+    PACKET,
+    PENDING,
+    SLOTS,
+    TAILS,
+)
 from .kinds import BASE, BEFORE, DONE, FILL, LAST, MAX_SIZE, NEXT, NONE, OLD, OLDS, PIECE, REST, SINCE
 
 
@@ -66,13 +82,13 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
                     n += 1
             if far or to == count:
                 break
-            if packet < 12:
+            if packet < PENDING:
                 if pos > limit:
                     break
                 at = MATCH + packet
             else:  # it is known that a literal comes
                 likely = NONE
-                if packet >= 19:
+                if packet >= PENDING + MATCHED_FROM:
                     n = flashed + to - last
                     likely = following
                     if n >= flashed:
@@ -89,7 +105,7 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
                 step = 1
         if step == 1 and likely == NONE:  # to the end of this literal, and of all that follow it
             step = 0
-            packet -= 12
+            packet -= PENDING
             while True:
                 at = LITERAL + node
                 if node > 255:
@@ -173,7 +189,7 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
                 at = AGAIN + packet
                 step = 2
             else:
-                packet += 12
+                packet += PENDING
             continue
         if step == 2:
             new = 1 - bit
@@ -194,11 +210,11 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
             elif bit == 0:
                 rest = 1
                 following = NONE
-                packet = 9 if packet < 7 else 11
+                packet = 9 if packet < MATCHED_FROM else 11
                 step = 0
                 continue
-            packet = 8 if packet < 7 else 11
-            at = LENGTHS + 24
+            packet = 8 if packet < MATCHED_FROM else 11
+            at = LENGTHS_AGAIN
         if step < 5:
             size = 0
             step = 5
@@ -219,8 +235,8 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
                 at = SLOTS + 32 * length + node
                 continue
             size = node & 31
-            if size > 28:
-                size = 28
+            if size > LARGEST:
+                size = LARGEST
             left = size
             value = 1
             step = 8
@@ -248,7 +264,7 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
         else:
             before = last
             last = value
-            packet = 7 if packet < 7 else 10
+            packet = 7 if packet < MATCHED_FROM else 10
             step = 0
     state[0] = span
     state[1] = code

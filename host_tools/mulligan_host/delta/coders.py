@@ -149,7 +149,7 @@ class Encoder:
                 packets.match(self, state, length, distance)
             else:
                 likely = kinds.NONE
-                if self._packer and packet >= packets.MATCHED_FROM:
+                if self._packer and packet >= contexts.MATCHED_FROM:
                     likely = self._packer.byte(at + place - state[kinds.LAST])
                 packets.literal(self, likely, new[place])
                 state[contexts.PACKET] = packets.after_literal(packet)

@@ -8,7 +8,8 @@ here it is what the coder takes for a sample of the artifact, on average.
 import numpy as np
 from numpy.typing import NDArray
 
-from mulligan.core.packets import MATCHED_FROM
+from mulligan.core.contexts import MATCHED_FROM
+from mulligan.core.kinds import MAX_SIZE
 
 from .packets import AFTER_AGAIN, AFTER_LITERAL, AFTER_NEW, EACH, STEPS, Lazy, Packet, Prices, after, bits_of, steps_of
 
@@ -17,8 +18,8 @@ _LEVELS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 28, 32, 48, 64)
 _RANKED = (8, 16, 32)  # levels that more bytes are compared by: none has more than twice as many as the one of these before it
 _NOVEL = _LEVELS.index(16)  # what has no match so long is worth sampling
 _LONG = 96  # matches from here on are taken without a look at what begins within them
-_FARTHEST = (1 << 28) - 1
-_LEAD = 1 << 28
+_FARTHEST = MAX_SIZE - 1
+_LEAD = MAX_SIZE  # more than any distance
 _SLACK = 8.0  # bits by which a match may be dearer than its literals, for what it is to those after it
 
 _SAMPLE = 12 * 4096

@@ -15,20 +15,21 @@ from mulligan.core.contexts import (
     COUNT,
     LENGTH_MANTISSA,
     LENGTHS,
+    LENGTHS_AGAIN,
     LITERAL,
     LONGER,
     MATCH,
     MATCHED,
+    MATCHED_FROM,
     OTHER,
     SLOTS,
     TAILS,
 )
-from mulligan.core.packets import MATCHED_FROM, after_literal
+from mulligan.core.packets import after_literal
 
 EACH = 24  # lengths up to this have prices of their own
 STEPS = 2 * COUNT + 1
 RAW = -1  # a step that has no probability, the last of all
-_REMEMBERED = LENGTHS + 24
 _PRIOR = 2.0  # of each bit, besides those counted
 
 # What the state is after a literal, a match of a new distance, of one that is remembered, and of one byte.
@@ -74,7 +75,7 @@ class Prices:
         self.literal = [price(_tree(LITERAL, value, 8)) for value in range(256)]
         self.matched = Lazy(lambda pair: price(_matched(pair >> 8, pair & 0xFF)))
         self.new_length = Lazy(lambda length: price(_length(LENGTHS, length)))
-        self.again_length = Lazy(lambda length: price(_length(_REMEMBERED, length)))
+        self.again_length = Lazy(lambda length: price(_length(LENGTHS_AGAIN, length)))
         # By length, up to EACH; first, what is added to the price of a longer length.
         self.again = [0.0, 0.0, *(self.again_length[length] for length in range(2, EACH + 1))]
         self.rows: list[list[float]] = []
@@ -120,7 +121,7 @@ def steps_of(data: bytes, place: int, packets: list[Packet], last: int) -> Itera
             yield from _length(LENGTHS, length)
             yield from _distance(length, distance)
         if distance in (last, before) and length > 1:
-            yield from _length(_REMEMBERED, length)
+            yield from _length(LENGTHS_AGAIN, length)
         state, last, before = after(state, last, before, length, distance)
         place += length
 
