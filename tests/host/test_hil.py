@@ -69,9 +69,13 @@ def test_what_a_failed_test_shows(tmp_path: Path) -> None:
         "    power.on()\n"
         "    board.reset()\n"
         "    board.wait('no partition table')\n"
+        "def test_raises(board):\n"
+        "    board.flash()\n"
+        "    board.exec('1 / 0')\n"
     )
     said = run_pytest(tmp_path, "--board", "virtual", "--board", "virtual", code=1)
-    assert "1 failed, 2 passed" in said
+    assert "2 failed, 2 passed" in said
+    assert "host:   TransportExecError, after b'Traceback" in said
     assert "serial log of virtual" in said
     assert said.count("no partition table") >= 2
 

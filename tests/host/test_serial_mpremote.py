@@ -183,6 +183,41 @@ def test_ctrl_c_in_the_middle_of_flash_operations_breaks_no_filesystem(terminal:
     assert b"True" in terminal.ask(code, b">>> ")
 
 
+def test_ctrl_c_in_a_request_leaves_nothing_of_its_reply_unread(terminal: Terminal) -> None:
+    """What a program asks for next would be answered with the rest."""
+    terminal.ask(b"import machine\r", b">>> ")
+    for _ in range(10):
+        terminal.port.write(b"while True: machine.unique_id()\r\r")
+        time.sleep(0.1)
+        assert b"KeyboardInterrupt" in terminal.ask(b"\x03", b">>> ")
+        assert b"1 6" in terminal.ask(b"print(machine.reset_cause(), len(machine.unique_id()))\r", b">>> ")
+
+
+FULL = """
+import machine
+rtc = machine.RTC()
+rtc.memory(bytes(2000))
+hoard = []
+for size in (1000, 100, 10):
+    try:
+        while True:
+            hoard.append(bytes(size))
+    except MemoryError:
+        pass
+try:
+    rtc.memory()
+except MemoryError:
+    hoard = None
+    print("full", len(machine.unique_id()), len(rtc.memory()))
+"""
+
+
+def test_no_memory_for_a_reply_leaves_nothing_of_it_unread(make_desk: MakeDesk) -> None:
+    desk = make_desk()
+    desk.board.wait(READY)
+    assert "full 6 2000" in desk.mpremote("exec", FULL)
+
+
 COLLECTS = """
 import gc
 from esp32 import Partition

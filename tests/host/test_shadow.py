@@ -224,8 +224,8 @@ def test_a_newer_release_does_not_wait_for_that(make_rig: MakeRig) -> None:
     rig.publish("1.1.0", health=shadowed(deadline_ms=2000))
     for _ in range(3):
         rig.wait("rolled-back")
-    begun = len(rig.all("activated"))
     rig.publish("1.1.1", image("1.1.1", model="1.1.0"))
+    begun = len(rig.all("activated"))
     assert rig.wait("confirmed")["version"] == "1.1.1"
     assert len(rig.all("activated")) <= begun + 2  # one more of the old one may have been on its way
 

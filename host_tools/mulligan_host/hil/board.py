@@ -22,7 +22,7 @@ from mulligan_host.hil.rig import Spec
 _TOOL_SECONDS = 600.0
 _ANSWER_SECONDS = 10.0
 _QUIET_SECONDS = 0.2
-_SHOWN = 200  # characters of a command, in the log
+_SHOWN = 200  # characters of a command, or of what came in place of an answer, in the log
 _PROGRESS_FILE = "/hil.json"
 _READ = f"""
 try:
@@ -63,6 +63,8 @@ class Repl(SerialTransport):  # type: ignore[misc] # mpremote has no types
         self.device_name = port.name
         self.in_raw_repl = self.mounted = self.is_pty = False
         self.use_raw_paste = True
+        self.heard = b""
+        """What came while an answer was last waited for."""
 
     def enter(self) -> None:
         """Interrupt what runs, without a soft reset."""
@@ -75,6 +77,11 @@ class Repl(SerialTransport):  # type: ignore[misc] # mpremote has no types
         self.serial.timeout = _ANSWER_SECONDS
         with contextlib.redirect_stdout(io.StringIO()):  # mpremote prints what it got in place of a REPL
             self.enter_raw_repl(soft_reset=False)
+
+    def read_until(self, *arguments: Any, **options: Any) -> bytes:
+        """As mpremote's."""
+        self.heard = super().read_until(*arguments, **options)
+        return self.heard
 
     def execute(self, code: str) -> str:
         """Run ``code`` and return what it printed."""
@@ -246,8 +253,12 @@ class Board:
     def _entered(self) -> Iterator[Repl]:
         with self.console.borrowed() as port:
             repl = Repl(port)
-            repl.enter()
-            yield repl
+            try:
+                repl.enter()
+                yield repl
+            except (TransportError, OSError) as e:
+                self.console.say(f"  {type(e).__name__}, after {repl.heard[-_SHOWN:]!r}")
+                raise
 
     def mpremote(self, *arguments: object) -> Outcome:
         """Run mpremote on it, to whatever end."""

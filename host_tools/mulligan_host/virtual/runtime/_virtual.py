@@ -35,6 +35,7 @@ NO_KEY = 0xFFFFFFFF
 _link = open(int(sys.argv[-1]), "r+b")
 _request = array("I", (0, 0, 0, 0))
 _reply = array("i", (0, 0))
+_byte = bytearray(1)
 _EMPTY = b""
 _NAMES = {
     -0x1: "ESP_FAIL",
@@ -50,22 +51,10 @@ def call(op, a=0, b=0, data=_EMPTY, into=None):
 
     Raises: OSError as on the chip; KeyboardInterrupt where the board says that Ctrl-C was typed.
     """
-    _request[0] = op
-    _request[1] = a
-    _request[2] = b
-    _request[3] = len(data)
-    _write(_request, 16)
-    if data:
-        _write(data, len(data))
-    _receive(_reply, 8)
-    value = _reply[0]
-    if into and value >= 0:
+    _ask(op, a, b, data)
+    if into and _reply[0] >= 0:
         _receive(into, len(into))
-    if _reply[1]:
-        raise KeyboardInterrupt
-    if value < 0:
-        raise error(value)
-    return value
+    return _value()
 
 
 def read(address, buf):
@@ -84,11 +73,44 @@ def stop(op, a=0, b=0):
 
 
 def payload(op, a=0, b=0, data=_EMPTY):
-    """The payload of a reply whose value is its length. Allocates it."""
-    buffer = bytearray(call(op, a, b, data))
-    if buffer:
-        _receive(buffer, len(buffer))
+    """The payload of a reply whose value is its length. Allocates it. Raises: as ``call``; MemoryError.
+
+    Whatever it raises, the reply has been read to its end, as the next one follows it.
+    """
+    _ask(op, a, b, data)
+    size = max(_reply[0], 0)
+    try:
+        buffer = bytearray(size)
+    except MemoryError:
+        for _ in range(size):
+            _receive(_byte, 1)
+        raise
+    if size:
+        _receive(buffer, size)
+    _value()
     return buffer
+
+
+def _ask(op, a, b, data):
+    """Send a request, and receive the head of its reply."""
+    _request[0] = op
+    _request[1] = a
+    _request[2] = b
+    _request[3] = len(data)
+    _write(_request, 16)
+    if data:
+        _write(data, len(data))
+    _receive(_reply, 8)
+
+
+def _value():
+    """What the reply says. Raises: as ``call``."""
+    if _reply[1]:
+        raise KeyboardInterrupt
+    value = _reply[0]
+    if value < 0:
+        raise error(value)
+    return value
 
 
 def _receive(buffer, size):
