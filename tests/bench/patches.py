@@ -10,6 +10,7 @@ from rich.table import Table
 
 from mulligan.core import patch
 from mulligan_host import delta, pack
+from mulligan_host.build import build_package
 from mulligan_host.micropython import MicroPython
 from mulligan_host.models.samples import load_samples
 from mulligan_host.resources import resource
@@ -17,6 +18,7 @@ from mulligan_host.resources import resource
 SHARED = Path(__file__).parents[3] / "shared" / "pairs"
 DENSE = ("gen_cnn_scratch", "gen_cnn_ft1e3", "mww_okay_nabu_v2")
 """Of the shared pairs, where they lie beside this checkout: the densest, and two of many short segments."""
+DOCS = Path(__file__).parents[2] / "docs"
 MODELS = ("1.0.0", "1.1.0", "1.2.0-bad", "1.3.0-slow")
 
 
@@ -54,6 +56,10 @@ def _costs(mp: MicroPython, images: dict[str, bytes]) -> Table:
     for folder in (SHARED / name for name in DENSE):
         if folder.is_dir():
             pairs.append((folder.name, "new", (folder / "old.bin").read_bytes(), (folder / "new.bin").read_bytes()))
+    # New code and new text, in place of what has little in common with it.
+    code = b"".join(path.read_bytes() for path in sorted(build_package(mp).rglob("*.mpy")))
+    pairs.append(("half a package", "its rest", code[: len(code) // 2], code[len(code) // 2 :]))
+    pairs.append(("DESIGN.md", "SPEC.md", *((DOCS / name).read_bytes() for name in ("DESIGN.md", "SPEC.md"))))
     for old, new, base, artifact in pairs:
         for tier in (patch.TIER_DEFLATE, patch.TIER_RANGE) if base else (patch.TIER_DEFLATE,):
             data = delta.make(base, artifact, (tier,))

@@ -67,7 +67,7 @@ def read(stream, size, step, kind=kinds.LITERAL, old=b""):
     """``size`` bytes of what ``stream`` holds, ``step`` at a time."""
     source = Body(stream)
     out = bytearray(size)
-    coder = inflate.Inflated(out, old)
+    coder = inflate.Inflated(out, old, None)
     coder.begin(len(stream))
     at = 0
     while at < size:
@@ -83,7 +83,7 @@ def stored(data):
 
 
 def numbers(stream, count):
-    coder = inflate.Inflated(bytearray(kinds.PIECE + 1), b"")
+    coder = inflate.Inflated(bytearray(kinds.PIECE + 1), b"", None)
     coder.begin(len(stream))
     coder.feed(Body(stream))
     return [coder.number(0) for _ in range(count)]
@@ -181,7 +181,7 @@ def test_both_forms_read_the_same():
             for turn in range(12):
                 for use, many in ((turn & 1, 20 * turn), (c.NUMBERS, turn % 4)):
                     state[c.TO], state[c.FROM], state[c.MANY] = 3, 9, many
-                    found = module.symbols(0, 0, 0, (state, data, codes, window, piece, old), use)
+                    found = module.symbols(0, 0, 0, (state, data, codes, window, piece, old, None), use)
                     out.append((found, bytes(piece[: kinds.PIECE]), bytes(window)))
                     if found < 0:
                         break

@@ -101,23 +101,20 @@ def test_gather32_adds_what_stands_in_planes():
 
 
 def packed(module, state, probs, data, target, old, turn):
-    """Decode bytes out of packets, with whatever is held of the base; what is wanted besides is made up."""
-    state[k.DONE], state[k.FILL], state[k.SINCE] = 500, turn * 30, (0, 400)[turn & 1]
-    state[k.BASE], state[k.OLD] = 200 * turn, (k.NOWHERE, 20, 150)[turn % 3]
-    out = []
-    at = 7
-    for _ in range(40):
-        made = module.packets(0, 0, 0, state, probs, data, target, at, old, 180 - at)
-        out.append(made)
-        if made >= 0:
-            break
-        at += ~made
-        if state[k.REST]:
-            size = min(state[k.REST], 180 - at, 9)
-            state[k.REST] -= size
-            at += size
-        state[k.NEXT] = at & 0xFF
-    return out
+    """Decode bytes out of packets, with whatever is held of base and artifact; what is read of them besides is made up."""
+    state[k.DONE], state[k.FILL], state[k.SINCE] = 500, turn * 15, (0, 400)[turn & 1]
+    base = 1 << 29  # more than any distance
+    state[k.BASE], state[k.OLD], state[k.OLD_END] = base, base - (0, 180, 50)[turn % 3], base
+    wanted = []
+
+    def reach(at):
+        wanted.append(at)
+        place = at - state[k.BASE]
+        end = 0 if place < 0 else state[k.SINCE] if place < state[k.SINCE] else state[k.DONE] - state[k.FILL]
+        state[k.OLD] = at
+        state[k.OLD_END] = state[k.BASE] + min(place + 1 + (at & 63), end)
+
+    return module.packets(0, 0, 0, state, probs, data, target, 7, old, 173, reach), wanted
 
 
 def run(module, wide, packet, data, limit):
@@ -133,7 +130,7 @@ def run(module, wide, packet, data, limit):
     out = []
     for turn in range(6):
         target = bytearray([i * 7 & 0xFF for i in range(k.PIECE + k.BLOCK)])
-        state[k.LAST], state[k.BEFORE], state[k.NEXT], state[c.PACKET] = 1 + 90 * turn, 33, k.NONE, 2 * turn
+        state[k.LAST], state[k.BEFORE], state[c.PACKET] = 1 + 90 * turn, 33, 2 * turn
         out.append(packed(packet, state, probs, data, target, old, turn))
         out.append(bytes(target))
         out.append(wide.wide(0, 0, 0, state, probs, data, target, 7, 60, c.WIDE))

@@ -9,6 +9,7 @@ import os
 import random
 import subprocess
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from struct import pack
@@ -16,7 +17,9 @@ from struct import pack
 import pytest
 
 from core import fuzz_patch
-from mulligan.core import contexts, kinds, packets, patch
+from mulligan.core import chunks, contexts, kinds, packets, patch, segments
+from mulligan.core.errors import PatchError
+from mulligan_host import delta
 from mulligan_host.build import build_package
 from mulligan_host.delta import coders, deflate
 from mulligan_host.delta.packer import Packer
@@ -132,7 +135,9 @@ def _packets_made_up(chance: random.Random) -> bytes:
             length = chance.choice((chance.randint(2, 300), 2 + chance.choice(_NUMBERS)))
             packets.match(encoder, state, 1 if distance == state[kinds.LAST] and chance.random() < 0.5 else length, distance)
         else:
-            packets.literal(encoder, chance.choice((kinds.NONE, 0x55)) if packet >= contexts.MATCHED_FROM else kinds.NONE, 0x5A)
+            packets.literal(
+                encoder, chance.choice((contexts.NONE, 0x55)) if packet >= contexts.MATCHED_FROM else contexts.NONE, 0x5A
+            )
             state[contexts.PACKET] = packets.after_literal(packet)
     return encoder.finish()
 
@@ -300,3 +305,22 @@ def _content(chance: random.Random, size: int) -> bytes:
     while len(out) < size:
         out += make()
     return bytes(out[:size])
+
+
+def test_a_chunk_that_is_decoded_anew_holds_nothing_of_before() -> None:
+    """What was read of the artifact in a chunk that turned out damaged is read again, as it has become something else."""
+    chance = random.Random(2)
+    base, filler = chance.randbytes(16), chance.randbytes(2000)
+    both = [again + filler + again for again in (chance.randbytes(200), chance.randbytes(200))]
+    made = sorted([(delta.make(base, new, (patch.TIER_RANGE,)), new) for new in both], key=lambda one: len(one[0]))
+    (damaged, wrong), (sound, right) = made
+    header = delta.read_header(sound)
+    start = chunks.start_of(header, 0)
+    target = fuzz_patch.Flash(bytearray(len(right) + kinds.OLDS), len(right))
+    decoder = segments.Decoder(header, fuzz_patch.Flash(base), target)
+    with pytest.raises(PatchError):
+        deque(decoder.chunk(0, fuzz_patch.Body(damaged[start:].ljust(len(sound))), target.write))
+    assert target.data[: len(wrong)] == wrong
+    target.end = 0
+    deque(decoder.chunk(0, fuzz_patch.Body(sound[start:]), target.write))
+    assert target.data[: len(right)] == right

@@ -19,6 +19,7 @@ CHANGED = 10
 WORDS = 11
 PACKET = 19
 MATCHED_FROM = 7  # PACKET from here on: the last one was a match
+NONE = 256  # no byte
 PENDING = 12  # more than PACKET, where it is known that a literal comes
 
 # Where the probabilities of each model begin, 16-bit words.

@@ -51,9 +51,9 @@ ORDER = b"\x10\x11\x12\0\x08\x07\x09\x06\x0a\x05\x0b\x04\x0c\x03\x0d\x02\x0e\x01
 
 
 class Inflated:
-    """piece, old: buffers of the decoder of segments."""
+    """piece, old, reach: buffers and a method of the decoder of segments."""
 
-    def __init__(self, piece, old):
+    def __init__(self, piece, old, reach):
         self._piece = piece
         self._old = old
         self._input = bytearray(_INPUT + _SYMBOL)
@@ -61,7 +61,7 @@ class Inflated:
         self.state = array("I", bytes(4 * STATE))
         self._codes = array("H", bytes(2 * CODES))
         self._lengths = bytearray(320)
-        self._buffers = self.state, self._input, self._codes, bytearray(WINDOW), piece, old
+        self._buffers = self.state, self._input, self._codes, bytearray(WINDOW), piece, old, reach
         self.left = 0  # bytes of the chunk that were not read yet
 
     def begin(self, size):
@@ -96,7 +96,7 @@ class Inflated:
         state[LOW] = max(0, end - _AHEAD) if self.left else _NEVER
 
     def run(self, use=RUN):
-        """Go on with the segments as far as the stream and what is held of the base take them: HUNGRY, OTHERS, NEAR or FULL.
+        """Go on with the segments as far as the stream takes them: HUNGRY, OTHERS or FULL.
 
         Or with what else ``symbols`` does, over as many blocks as that takes. Raises: PatchError.
         """

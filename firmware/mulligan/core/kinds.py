@@ -31,25 +31,23 @@ KIND = 23  # of the segment that goes on
 LEFT = 24  # bytes that it has still to yield
 PLACE = 25  # where in the base it goes on
 BASE = 26  # bytes of the base
-OLD = 27  # from where on the base is held, or NOWHERE
+OLD = 27  # from which byte on the base, with the artifact behind it, is held, or NOWHERE
 READ = 28  # whether there is the head of the next segment
 FIRST = 29  # of the numbers that were read, three at most: a head is a kind, a length less one and what the kind has next
 LAST = 32  # how far back the last match of a packet was, and
 BEFORE = 33  # the one before that
 REST = 34  # bytes that are left of it
-NEXT = 35  # the byte that would be its next, or
-NONE = 256  # where it is not known
+OLD_END = 35  # which byte ends what is held from OLD on
 SINCE = 36  # from where on the artifact went through the piece
 STATE = 37
 
-OLDS = 512  # bytes of the base that are held
+OLDS = 512  # bytes that are held, at most
 NOWHERE = 1 << 29
 
 # How far run() came.
 HUNGRY = 0  # feed() must come first
 OTHERS = 1  # to a segment that takes more than the coder has
-NEAR = 2  # to bytes of the base that are not held
-FULL = 3  # to the end of the piece, or of the chunk
+FULL = 2  # to the end of the piece, or of the chunk
 
 BLOCK = 256  # bytes of words decoded at once
 PIECE = 1024  # bytes given to the sink at once

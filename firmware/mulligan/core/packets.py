@@ -18,6 +18,7 @@ from .contexts import (
     MATCH,
     MATCHED,
     MATCHED_FROM,
+    NONE,
     OTHER,
     PACKET,
     PENDING,
@@ -25,7 +26,7 @@ from .contexts import (
     TAILS,
 )
 from .entropy import Decoder, golomb
-from .kinds import BASE, BEFORE, DONE, FILL, LAST, MAX_SIZE, NEXT, NONE, OLD, OLDS, PIECE, REST, SINCE
+from .kinds import BASE, BEFORE, DONE, FILL, LAST, MAX_SIZE, OLD, OLD_END, PIECE, REST, SINCE
 
 
 def literal(coder, likely, want):
@@ -94,11 +95,11 @@ def after_literal(packet):
     return 0 if packet < 4 else packet - 3 if packet < 10 else packet - 6
 
 
-def packets(_, __, ___, state, probs, data, target, to, old, count):
-    """Fill ``target[to:]`` with up to ``count`` bytes; how many, n; or ~n, where what is LAST back from there is in no buffer.
+def packets(_, __, ___, state, probs, data, target, to, old, count, reach):
+    """Fill ``target[to:]`` with up to ``count`` bytes; how many.
 
-    Then REST bytes from there are to be copied, or, where that is 0, one is wanted as NEXT. target: the piece, which begins with
-    byte DONE - FILL of the artifact; old: what is held of the base.
+    target: the piece, which begins with byte DONE - FILL of the artifact. old: what is held of the base with the artifact behind
+    it; reach(at) has byte ``at`` of these held.
     """
     coder = Decoder(state, probs, data)
     flashed = state[DONE] - state[FILL]
@@ -110,17 +111,11 @@ def packets(_, __, ___, state, probs, data, target, to, old, count):
                 break
             if coder.bit(MATCH + packet, 0):
                 state[REST] = match(coder, state, 0, 0)
-                state[NEXT] = NONE
                 continue
             packet += PENDING
         byte = NONE
         if state[REST] or packet >= PENDING + MATCHED_FROM:
-            byte = _held(state, target, old, flashed, flashed + to + done)
-            if byte == NONE and not state[REST]:
-                byte = state[NEXT]
-            if byte == NONE:
-                state[PACKET] = packet
-                return ~done
+            byte = _matched(state, target, old, reach, flashed, flashed + to + done)
         if state[REST]:
             state[REST] -= 1
         else:
@@ -131,8 +126,8 @@ def packets(_, __, ___, state, probs, data, target, to, old, count):
     return done
 
 
-def _held(state, target, old, flashed, at):
-    """The byte that stands LAST back from byte ``at`` of the artifact, if a buffer holds it; else NONE.
+def _matched(state, target, old, reach, flashed, at):
+    """The byte that stands LAST back from byte ``at`` of the artifact.
 
     Behind what the piece holds of the bytes from ``flashed`` on is still what it held PIECE bytes before.
     """
@@ -141,5 +136,7 @@ def _held(state, target, old, flashed, at):
         return target[place - flashed]
     if place >= state[SINCE] and place + PIECE >= at:
         return target[place - flashed + PIECE]
-    start = place + state[BASE] - state[OLD]
-    return old[start] if place < 0 and 0 <= start < OLDS else NONE
+    place += state[BASE]
+    if not state[OLD] <= place < state[OLD_END]:
+        reach(place)
+    return old[place - state[OLD]]

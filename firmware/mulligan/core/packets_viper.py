@@ -17,18 +17,19 @@ from .contexts import (
     MATCH,
     MATCHED,
     MATCHED_FROM,
+    NONE,
     OTHER,
     PACKET,
     PENDING,
     SLOTS,
     TAILS,
 )
-from .kinds import BASE, BEFORE, DONE, FILL, LAST, MAX_SIZE, NEXT, NONE, OLD, OLDS, PIECE, REST, SINCE
+from .kinds import BASE, BEFORE, DONE, FILL, LAST, MAX_SIZE, OLD, OLD_END, PIECE, REST, SINCE
 
 
 @micropython.viper
 def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8, target: ptr8, to: int, old: ptr8,
-            count: int) -> int:  # fmt: skip
+            count: int, reach) -> int:  # fmt: skip
     span = state[0]
     code = state[1]
     pos = state[2]
@@ -39,13 +40,13 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
     last = state[LAST]
     before = state[BEFORE]
     rest = state[REST]
-    following = state[NEXT]
     flashed = state[DONE] - state[FILL]
     since = state[SINCE]
     held = state[BASE] - state[OLD]
+    holds = state[OLD_END] - state[OLD]
     start = to
     count += to
-    far = step = node = likely = size = value = left = length = new = 0
+    step = node = likely = size = value = left = length = new = 0
     while True:
         if step == 0:
             while rest and to < count:
@@ -66,21 +67,20 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
                         to += 1
                         n += 1
                     continue
-                if size > 0 - n:
-                    size = 0 - n
+                if n + held < 0 or n + held >= holds:
+                    reach(n + state[BASE])
+                    held = state[BASE] - state[OLD]
+                    holds = state[OLD_END] - state[OLD]
                 n += held
-                if size < 1 or n < 0 or n >= OLDS:
-                    far = 1
-                    break
-                if size > OLDS - n:
-                    size = OLDS - n
+                if size > holds - n:
+                    size = holds - n
                 rest -= size
                 size += to
                 while to < size:
                     target[to] = old[n]
                     to += 1
                     n += 1
-            if far or to == count:
+            if to == count:
                 break
             if packet < PENDING:
                 if pos > limit:
@@ -90,16 +90,16 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
                 likely = NONE
                 if packet >= PENDING + MATCHED_FROM:
                     n = flashed + to - last
-                    likely = following
                     if n >= flashed:
                         likely = target[n - flashed]
                     elif last <= PIECE and n >= since:
                         likely = target[n - flashed + PIECE]
-                    elif n < 0 and n + held >= 0 and n + held < OLDS:
+                    else:
+                        if n + held < 0 or n + held >= holds:
+                            reach(n + state[BASE])
+                            held = state[BASE] - state[OLD]
+                            holds = state[OLD_END] - state[OLD]
                         likely = old[n + held]
-                    if likely == NONE:
-                        far = 1
-                        break
                     at = MATCHED + 1 + ((likely & 128) << 1)
                 node = 1
                 step = 1
@@ -209,7 +209,6 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
                 before = n
             elif bit == 0:
                 rest = 1
-                following = NONE
                 packet = 9 if packet < MATCHED_FROM else 11
                 step = 0
                 continue
@@ -254,7 +253,6 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
             if size > 27:
                 value = MAX_SIZE
             rest = value + 1
-            following = NONE
             step = 0
             if new:
                 length = value - 1 if value < 4 else 3
@@ -273,5 +271,4 @@ def packets(at: int, p: int, bound: int, state: ptr32, probs: ptr16, data: ptr8,
     state[LAST] = last
     state[BEFORE] = before
     state[REST] = rest
-    state[NEXT] = following
-    return -1 - (to - start) if far else to - start
+    return to - start

@@ -35,8 +35,6 @@ from .kinds import (
     LAST,
     LEFT,
     LITERAL,
-    NEXT,
-    NONE,
     OTHERS,
     PLACE,
     PRUNE8,
@@ -72,11 +70,15 @@ _NEVER = 1 << 29  # beyond any place of the input
 
 
 class Ranged:
-    """piece, old: buffers of the decoder of segments. rate: by which power of two a probability moves in the long run."""
+    """piece, old, reach: buffers and a method of the decoder of segments.
 
-    def __init__(self, piece, old, rate):
+    rate: by which power of two a probability moves in the long run.
+    """
+
+    def __init__(self, piece, old, reach, rate):
         self._piece = piece
         self._old = old
+        self._reach = reach
         self._input = bytearray(_INPUT)
         self._view = memoryview(self._input)
         self.state = array("I", bytes(4 * STATE))
@@ -140,7 +142,6 @@ class Ranged:
                 state[LAST] = max(1, state[BASE] + state[DONE] - state[PLACE])
                 state[BEFORE] = 1
                 state[PACKET] = state[REST] = 0
-                state[NEXT] = NONE
         return OTHERS
 
     def number(self, context):
@@ -151,14 +152,11 @@ class Ranged:
         number(0, 0, 0, self.state, self._probs, self._input, NUMBER + 24 * context, MANTISSA, base)
 
     def bytes(self, kind, to, start, count):
-        """Fill up to ``count`` bytes of ``piece[to:]`` as ``kind`` has them, on ``old[start:]`` if that has a base; how many, n.
-
-        Or ~n, for LITERAL, where ``packets`` wants bytes that neither holds.
-        """
+        """Fill up to ``count`` bytes of ``piece[to:]`` as ``kind`` has them, on ``old[start:]`` if that has a base; how many."""
         state, probs, data = self.state, self._probs, self._input  # three at once: MicroPython makes a tuple of more
         piece, old = self._piece, self._old
         if kind == LITERAL:
-            return packets(0, 0, 0, state, probs, data, piece, to, old, count)
+            return packets(0, 0, 0, state, probs, data, piece, to, old, count, self._reach)
         if kind == WIDE8:
             return wide(0, 0, 0, state, probs, data, piece, to, count, WIDE)
         if kind == ADD8:

@@ -23,27 +23,22 @@ from .kinds import (
     FULL,
     KIND,
     KINDS,
-    LAST,
     LAYOUT,
     LEFT,
-    LITERAL,
     MAX_CHANNELS,
     MAX_FACTOR8,
     MAX_FACTOR32,
     MAX_SIZE,
     MULADD32,
-    NEAR,
-    NEXT,
-    NONE,
     NOWHERE,
     OLD,
+    OLD_END,
     OLDS,
     OTHERS,
     PIECE,
     PLACE,
     READ,
     REPEAT,
-    REST,
     SCALE8,
     SINCE,
     STOP,
@@ -84,10 +79,10 @@ class Decoder:
         if header.rate:  # patch.TIER_RANGE
             from .ranged import Ranged
 
-            return Ranged(self._piece, self._old, header.rate)
+            return Ranged(self._piece, self._old, self._reach, header.rate)
         from .inflate import Inflated
 
-        return Inflated(self._piece, self._old)
+        return Inflated(self._piece, self._old, self._reach)
 
     def chunk(self, index, source, sink):
         """A generator that decodes chunk ``index``, the next of ``source`` (readinto(buf), which fills all of buf).
@@ -99,8 +94,9 @@ class Decoder:
         """
         header, coder, state, piece = self._header, self._coder, self._state, self._piece
         done = index << header.chunk_bits
-        if state[DONE] != done:  # not where the chunk before ended
+        if state[DONE] != done:  # not where the chunk before ended: what is held may never have become the artifact
             state[SINCE] = done
+            state[OLD] = NOWHERE
         state[DONE] = done
         state[STOP] = end = done + chunks.length(header, index)
         state[PLACE] = min(done, header.base_size)
@@ -112,9 +108,6 @@ class Decoder:
             if not count or not state[LEFT]:
                 way = coder.run()
             count = 0
-            if way == NEAR:
-                self._window(self._base, state[BASE], self._near, state[PLACE])
-                continue
             if way == OTHERS:
                 count = self._segment()
             if not count and way != FULL:
@@ -213,14 +206,13 @@ class Decoder:
         fill, piece, old = state[FILL], self._piece, self._old
         count = min(state[LEFT], PIECE - fill)
         if kind < REPEAT:
-            made = self._coder.bytes(kind, fill, 0, count)
-            return made if made >= 0 else self._matched(~made, count)
+            return self._coder.bytes(kind, fill, 0, count)
         if kind == REPEAT:
             at = state[DONE] - self._back
             flashed = state[DONE] - fill
             if at < flashed:
                 count = min(count, flashed - at, BLOCK)
-                copy(piece, fill, old, self._window(self._target, self._target.size, self._far, at), count)
+                copy(piece, fill, old, self._reach(state[BASE] + at), count)
             else:
                 copy(piece, fill, piece, at - flashed, count)
             return count
@@ -231,7 +223,7 @@ class Decoder:
             count = min(count, OLDS)
             start = position - state[OLD]
             if start < 0 or start + count > OLDS:
-                start = self._window(self._base, state[BASE], self._near, position)
+                start = self._reach(position)
             if kind == COPY:
                 copy(piece, fill, old, start, count)
             else:
@@ -244,27 +236,6 @@ class Decoder:
         state[PLACE] = position + count
         return count
 
-    def _matched(self, made, count):
-        """As _bytes(), where ``made`` bytes of packets are there, and the next takes what no buffer holds."""
-        state, piece, old = self._state, self._piece, self._old
-        fill = state[FILL]
-        while True:
-            place = state[DONE] + made - state[LAST]
-            if place < 0:
-                self._window(self._base, state[BASE], self._near, _below(state[BASE], place + state[BASE]))
-            else:
-                start = self._window(self._target, self._target.size, self._far, place)
-                held = min(len(self._far) - start, state[DONE] - fill - place)
-                size = min(held, state[REST], count - made)
-                copy(piece, fill + made, old, start, size)
-                made += size
-                state[REST] -= size
-                state[NEXT] = old[start + size] if size < held else NONE
-            some = self._coder.bytes(LITERAL, fill + made, 0, count - made)
-            if some >= 0:
-                return made + some
-            made += ~some
-
     def _words(self, kind):
         """The same of words, in bytes, BLOCK at most, of which the last may go beyond the end of the piece."""
         state, old = self._state, self._old
@@ -273,7 +244,7 @@ class Decoder:
         if self._back:
             self._artifact(self._back, 4 * count)
         else:
-            copy(old, 0, old, self._window(self._base, state[BASE], self._near, state[PLACE]), 4 * count)
+            copy(old, 0, old, self._reach(state[PLACE]), 4 * count)
             state[OLD] = NOWHERE
         if kind == MULADD32:
             muladd32(old, count, self._factors, self._channels, self._at)
@@ -294,19 +265,27 @@ class Decoder:
         flashed = state[DONE] - state[FILL]
         held = max(0, min(count, flashed - at))
         if held:
-            copy(old, 0, old, self._window(self._target, self._target.size, self._far, at), held)
+            copy(old, 0, old, self._reach(state[BASE] + at), held)
         copy(old, held, self._piece, at + held - flashed, count - held)
         state[OLD] = NOWHERE
 
-    def _window(self, source, size, room, position):
-        """Read ``source``, of ``size`` bytes, from ``position`` on into ``room``, a part of ``_old``; where in it that begins.
-
-        All of ``room`` is filled, so it begins further on where less than that is left.
-        """
-        start = max(0, min(position, size - len(room)))
-        source.readinto(start, room)
-        self._state[OLD] = start if source is self._base else NOWHERE
-        return position - start
+    def _reach(self, at):
+        """Have in ``_old`` byte ``at`` of the base with the artifact, as far as that went to the sink, behind it; where in it."""
+        state = self._state
+        base = state[BASE]
+        if at < base:
+            room = self._near
+            first = min(_below(base, at), base - len(room))
+            self._base.readinto(first, room)
+            state[OLD] = first
+            state[OLD_END] = first + len(room)
+        else:
+            room = self._far
+            first = min(at - base, self._target.size - len(room))
+            self._target.readinto(first, room)
+            state[OLD] = base + first
+            state[OLD_END] = base + min(first + len(room), state[DONE] - state[FILL])
+        return at - state[OLD]
 
 
 def _bad():

@@ -42,16 +42,16 @@ from .kinds import (
 def symbols(_, __, ___, buffers, use):
     """Take symbols for what ``use`` says: 0 where that ends early, as the block does or no symbol may be begun; -1 for damage.
 
-    buffers: state, input, codes, window, piece, old.
+    buffers: state, input, codes, window, piece, old, and the function reach(at) that has byte ``at`` of the base in old.
 
     PLAIN: the piece from ``state[TO]`` on becomes ``state[MANY]`` bytes of the output; 1. ADDED: the same, as the sums of
     these and of ``old`` from ``state[FROM]`` on. The three words say what is still to come. NUMBERS: ``state[MANY]`` numbers,
     unsigned LEB128 of 31 bits; 1.
 
-    RUN: segments of the kinds that are executed by the output and by what ``old`` has of the base; HUNGRY, OTHERS, NEAR or FULL.
+    RUN: segments of the kinds that are executed by the output and by bytes of the base; HUNGRY, OTHERS or FULL.
     This form reads heads alone, and leaves what they say to the decoder of segments.
     """
-    state, data, codes, window, piece, old = buffers
+    state, data, codes, window, piece, old, _ = buffers
     to, start, count = state[TO], state[FROM], state[MANY]
     wanted = 0 if use == RUN else count
     made = 0

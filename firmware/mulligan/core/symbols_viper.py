@@ -42,7 +42,6 @@ from .kinds import (
     FULL,
     KIND,
     LEFT,
-    NEAR,
     OLD,
     OLDS,
     OTHERS,
@@ -63,6 +62,7 @@ def symbols(bits: int, held: int, code: int, buffers, use: int) -> int:
     window = ptr8(buffers[3])
     target = ptr8(buffers[4])
     old = ptr8(buffers[5])
+    reach = buffers[6]
     bits = state[BITS]
     held = state[HELD]
     at = state[AT]
@@ -155,8 +155,8 @@ def symbols(bits: int, held: int, code: int, buffers, use: int) -> int:
                             break
                         start = state[PLACE] - state[OLD]
                         if start < 0 or start >= OLDS:
-                            way = NEAR
-                            break
+                            reach(state[PLACE])
+                            start = state[PLACE] - state[OLD]
                         if value > OLDS - start:
                             value = OLDS - start
                         added = kind - COPY

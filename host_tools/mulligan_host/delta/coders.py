@@ -148,7 +148,7 @@ class Encoder:
             if distance:
                 packets.match(self, state, length, distance)
             else:
-                likely = kinds.NONE
+                likely = contexts.NONE
                 if self._packer and packet >= contexts.MATCHED_FROM:
                     likely = self._packer.byte(at + place - state[kinds.LAST])
                 packets.literal(self, likely, new[place])
