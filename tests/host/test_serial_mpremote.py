@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import re
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -181,6 +183,20 @@ def test_ctrl_c_in_the_middle_of_flash_operations_breaks_no_filesystem(terminal:
         assert b"KeyboardInterrupt" in terminal.ask(b"\x03", b">>> ")
     code = b"import os; print(all(len(open(n).read()) in (0, 5000) for n in os.listdir() if n[0] == 'f'))\r"
     assert b"True" in terminal.ask(code, b">>> ")
+
+
+def test_ctrl_c_waits_for_a_program_that_gets_no_processor(make_desk: MakeDesk) -> None:
+    """It may be in the middle of littlefs."""
+    desk = make_desk({"boot.py": b"", "main.py": LOOP})
+    desk.board.wait("main begins")
+    children = [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    (pid,) = [pid for pid in children if b"\0-m\0start\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(pid, signal.SIGSTOP)
+    desk.line.from_host(b"\x03")
+    time.sleep(1)
+    assert "State:\tT" in Path(f"/proc/{pid}/status").read_text()
+    os.kill(pid, signal.SIGCONT)
+    desk.board.wait("KeyboardInterrupt")
 
 
 def test_ctrl_c_in_a_request_leaves_nothing_of_its_reply_unread(terminal: Terminal) -> None:

@@ -98,6 +98,12 @@ class Child:
             return time.clock_gettime(~self._process.pid << 3 | 2)
         return float("inf")  # it has ended
 
+    def asleep(self) -> bool:
+        """Whether it waits for something, and not for a processor. Source: proc_pid_stat(5)."""
+        with suppress(OSError):
+            return Path(f"/proc/{self._process.pid}/stat").read_bytes().rpartition(b") ")[2][:1] == b"S"
+        return True
+
     def request(self) -> Request | None:
         """Return its next request: op, a, b, payload. None if it has ended, or asks for what no child of ours asks."""
         header = self._receive(protocol.REQUEST.size)

@@ -10,7 +10,7 @@ from mulligan_host.virtual.serial.line import Line
 
 _BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
 # Without a request for so long a program is not inside of littlefs: in its own time, as other processes may keep it waiting
-# there, or, if it is the program that waits, in everybody's.
+# there, or, if it is asleep, in everybody's.
 _BUSY_SECONDS = 0.02
 _IDLE_SECONDS = 0.5
 _NEVER = (Op.READ, Op.PROGRAM, Op.ERASE, Op.KBD)
@@ -77,8 +77,9 @@ class Keyboard:
         """Interrupt the program if it is time, and it makes no requests that could be answered so."""
         if not self._pending:
             return
-        quiet = time.monotonic() - self._since >= _IDLE_SECONDS or self._child.worked() - self._worked >= _BUSY_SECONDS
-        if quiet and self._child.interrupt():
+        busy = self._child.worked() - self._worked >= _BUSY_SECONDS
+        idle = time.monotonic() - self._since >= _IDLE_SECONDS and self._child.asleep()
+        if (busy or idle) and self._child.interrupt():
             self._typed = False
 
     @property
