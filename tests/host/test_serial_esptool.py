@@ -67,7 +67,7 @@ def test_writes_and_verifies(desk: Desk, stub: list[str], packed: str) -> None:
     assert desk.peek(AT, len(data)) == data
     assert desk.peek(AT + 0x7000, 0x1000) == bytes(0x1000)  # no sector more than it had to
     assert "digest matched" in desk.esptool(*stub, "verify-flash", AT, path)
-    desk.board.flash.poke(AT + 20, b"?")
+    desk.board.flash.poke(AT + 20, bytes([data[20] ^ 1]))
     assert "digest mismatch" in desk.esptool(*stub, "verify-flash", AT, path, code=2)
 
 

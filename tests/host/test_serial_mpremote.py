@@ -185,12 +185,18 @@ def test_ctrl_c_in_the_middle_of_flash_operations_breaks_no_filesystem(terminal:
     assert b"True" in terminal.ask(code, b">>> ")
 
 
+def _programs() -> set[int]:
+    """The processes of virtual boards: those of other fixtures live on in the process of the tests."""
+    children = [pid for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
+    return {int(pid) for pid in children if b"\0-m\0start\0" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+
 def test_ctrl_c_waits_for_a_program_that_gets_no_processor(make_desk: MakeDesk) -> None:
     """It may be in the middle of littlefs."""
+    others = _programs()
     desk = make_desk({"boot.py": b"", "main.py": LOOP})
     desk.board.wait("main begins")
-    children = [int(pid) for task in Path("/proc/self/task").iterdir() for pid in (task / "children").read_text().split()]
-    (pid,) = [pid for pid in children if b"\0-m\0start\0" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    (pid,) = _programs() - others
     os.kill(pid, signal.SIGSTOP)
     desk.line.from_host(b"\x03")
     time.sleep(1)
